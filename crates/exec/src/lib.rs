@@ -1,0 +1,18 @@
+//! Processes: run to the end, started for good, watched, signalled, found.
+//!
+//! Law: the only library crate that spawns processes. It knows no program by name and reads no configuration;
+//! what it starts survives it, and a pid is never signalled before its start time was compared.
+
+mod error;
+mod find;
+mod identity;
+pub mod procfs;
+mod run;
+mod spawn;
+
+pub use error::ExecError;
+pub use find::{find, find_first};
+pub use identity::{ProcId, signal_named};
+pub use run::{Output, Run, describe};
+pub use rustix::process::Signal;
+pub use spawn::{Exit, Spawn, Watched, gone};

@@ -1,0 +1,229 @@
+//! Runs a short-lived program to its end and captures what it says.
+//! Must not let an exit status or a secret slip: a failure is an error, and its text is masked.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::ExecError;
+
+const TAIL_LINES: usize = 8;
+const TAIL_BYTES: usize = 2_000;
+
+/// A program to run to its end.
+#[derive(Debug, Clone)]
+pub struct Run {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: Option<PathBuf>,
+    stdin: Vec<u8>,
+    secrets: Vec<String>,
+    within: Duration,
+}
+
+/// What a program that succeeded said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output, bytes that are not UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+}
+
+impl Run {
+    /// A program without arguments, with this program's environment, an empty standard input and 60 s to end.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            stdin: Vec::new(),
+            secrets: Vec::new(),
+            within: Duration::from_mins(1),
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets one variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs it in a directory.
+    #[must_use]
+    pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(directory.into());
+        self
+    }
+
+    /// What it reads from standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// A text that errors must not show.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.secrets.push(secret.into());
+        self
+    }
+
+    /// How long it may take before it is killed.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = limit;
+        self
+    }
+
+    /// Runs it and blocks until it ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that spawns"
+    )]
+    pub fn run(&self) -> Result<Output, ExecError> {
+        let mut expression = duct::cmd(&self.program, &self.args)
+            .stdout_capture()
+            .stderr_capture()
+            .stdin_bytes(self.stdin.clone())
+            .unchecked();
+        for (name, value) in &self.env {
+            expression = expression.env(name, value);
+        }
+        if let Some(directory) = &self.cwd {
+            expression = expression.dir(directory);
+        }
+        let start = |source| ExecError::Start {
+            command: self.command_line(),
+            source,
+        };
+        let handle = expression.start().map_err(start)?;
+        let Some(output) = handle.wait_timeout(self.within).map_err(start)? else {
+            handle.kill().map_err(start)?;
+            return Err(ExecError::TimedOut {
+                command: self.command_line(),
+                within: self.within,
+            });
+        };
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(ExecError::Failed {
+                command: self.command_line(),
+                status: describe(output.status),
+                code: output.status.code(),
+                stderr_tail: self.masked(&tail(&stderr)),
+            });
+        }
+        Ok(Output {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr,
+        })
+    }
+
+    /// The command line as a user would type it, secrets masked.
+    pub fn command_line(&self) -> String {
+        let mut line = quoted(&self.program.to_string_lossy());
+        for arg in &self.args {
+            line.push(' ');
+            line.push_str(&quoted(&arg.to_string_lossy()));
+        }
+        self.masked(&line)
+    }
+
+    fn masked(&self, text: &str) -> String {
+        self.secrets
+            .iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+/// How a process ended, in words: "exit code 3" or "signal 9".
+pub fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The last lines of a text, at most [`TAIL_LINES`] and [`TAIL_BYTES`].
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let kept = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+    let mut from = kept.len().saturating_sub(TAIL_BYTES);
+    while !kept.is_char_boundary(from) {
+        from += 1;
+    }
+    kept[from..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_captured() {
+        let output = Run::new("sh")
+            .args(["-c", "cat; echo err >&2"])
+            .stdin("in")
+            .run()
+            .unwrap();
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("in", "err\n")
+        );
+    }
+
+    #[test]
+    fn a_failure_names_command_code_and_last_words_without_the_secret() {
+        let error = Run::new("sh")
+            .args(["-c", "echo no hunter2 >&2; exit 3", "hunter2"])
+            .secret("hunter2")
+            .run()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`sh -c 'echo no *** >&2; exit 3' ***` ended with exit code 3: no ***"
+        );
+    }
+
+    #[test]
+    fn what_hangs_is_killed() {
+        let error = Run::new("sleep")
+            .arg("60")
+            .within(Duration::from_millis(50))
+            .run()
+            .unwrap_err();
+        assert!(matches!(error, ExecError::TimedOut { .. }));
+    }
+}

@@ -1,0 +1,189 @@
+//! One real redis-server.
+//!
+//! It must not be started from a thread that ends before the test: the server dies with that thread.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::process::Child;
+use crate::program::redis_program;
+use crate::tls::Certificates;
+use crate::{free_port, until};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How a server is set up.
+#[derive(Debug, Clone, Default)]
+pub struct RedisOptions {
+    pub password: Option<String>,
+    /// `appendonly yes`, `appendfsync everysec`.
+    pub aof: bool,
+    /// Serve TLS on the port that [`RedisServer::port`] names, plain text on another one.
+    pub tls: Option<Certificates>,
+    /// More lines of redis.conf.
+    pub extra: Vec<String>,
+}
+
+/// A server on 127.0.0.1 with its data in a temporary directory; killed and removed on drop.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    plain_port: u16,
+    password: Option<String>,
+    config: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl RedisServer {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not start; the message has its log.
+    pub fn start(options: &RedisOptions) -> Self {
+        for _ in 0..3 {
+            if let Ok(server) = Self::try_start(options) {
+                return server;
+            }
+        }
+        Self::try_start(options).expect("redis-server starts")
+    }
+
+    fn try_start(options: &RedisOptions) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("kq-redis-").tempdir()?;
+        let (port, tls_port) = (free_port(), free_port());
+        let config = dir.path().join("redis.conf");
+        std::fs::write(&config, conf(options, dir.path(), port, tls_port))?;
+        let child = run(&config, dir.path())?;
+        let public = if options.tls.is_some() {
+            tls_port
+        } else {
+            port
+        };
+        let password = options.password.clone();
+        let mut server = Self {
+            child,
+            port: public,
+            plain_port: port,
+            password,
+            config,
+            dir,
+        };
+        server.wait_ready()?;
+        Ok(server)
+    }
+
+    fn wait_ready(&mut self) -> anyhow::Result<()> {
+        let mut ended = false;
+        until("redis-server answers PING", START_TIMEOUT, || {
+            ended = !self.child.is_running();
+            ended || self.command("PING").contains("PONG")
+        });
+        anyhow::ensure!(!ended, "redis-server ended: {}", self.log());
+        Ok(())
+    }
+
+    /// The port for clients: the TLS port where TLS is on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port without TLS.
+    pub fn plain_port(&self) -> u16 {
+        self.plain_port
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    pub fn freeze(&self) {
+        self.child.freeze();
+    }
+
+    pub fn thaw(&self) {
+        self.child.thaw();
+    }
+
+    /// Starts the same server again, with its data and port, and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&mut self) {
+        self.child.kill();
+        self.child = run(&self.config, self.dir.path()).expect("redis-server starts again");
+        self.wait_ready().expect("redis-server answers again");
+    }
+
+    /// One inline command on a connection of its own; the raw answer, or nothing where there is none.
+    pub fn command(&self, line: &str) -> String {
+        ask(self.plain_port, self.password.as_deref(), line).unwrap_or_default()
+    }
+
+    /// A field of INFO.
+    pub fn info(&self, field: &str) -> String {
+        let info = self.command("INFO everything");
+        let found = info
+            .lines()
+            .find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
+        found.unwrap_or_default().trim().to_owned()
+    }
+}
+
+pub(crate) fn run(config: &Path, dir: &Path) -> anyhow::Result<Child> {
+    let log = dir.join("log");
+    Child::start(redis_program(), &[config.display().to_string()], &log)
+}
+
+fn conf(options: &RedisOptions, dir: &Path, port: u16, tls_port: u16) -> String {
+    let mut lines = vec![
+        format!("port {port}"),
+        "bind 127.0.0.1".to_owned(),
+        format!("dir {}", dir.display()),
+        "save \"\"".to_owned(),
+        "daemonize no".to_owned(),
+        format!("appendonly {}", if options.aof { "yes" } else { "no" }),
+        "repl-diskless-sync yes".to_owned(),
+        "repl-diskless-sync-delay 0".to_owned(),
+        "maxmemory-policy noeviction".to_owned(),
+    ];
+    if let Some(password) = &options.password {
+        lines.push(format!("requirepass {password}"));
+        lines.push(format!("masterauth {password}"));
+    }
+    if let Some(certificates) = &options.tls {
+        lines.push(format!("tls-port {tls_port}"));
+        lines.extend(certificates.redis_lines());
+    }
+    lines.extend(options.extra.iter().cloned());
+    lines.join("\n") + "\n"
+}
+
+/// Sends an inline command, answers what came until the server is silent.
+pub(crate) fn ask(port: u16, password: Option<&str>, line: &str) -> std::io::Result<String> {
+    let addr = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&addr, Duration::from_millis(300))?;
+    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    if let Some(password) = password {
+        stream.write_all(format!("AUTH {password}\r\n").as_bytes())?;
+        let mut ok = [0; 64];
+        let _n = stream.read(&mut ok)?;
+    }
+    stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        read?;
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
