@@ -1,0 +1,41 @@
+//! The files of `values/`, built into the binary so that an installed `kedactl` needs no checkout.
+//! A project's file of the same name wins over the one here.
+
+/// Name and text of every file of `values/`.
+pub const VALUES: &[(&str, &str)] = &[
+    (
+        "values/base.yaml",
+        include_str!("../../../values/base.yaml"),
+    ),
+    (
+        "values/env/local.yaml",
+        include_str!("../../../values/env/local.yaml"),
+    ),
+    (
+        "values/fast.yaml",
+        include_str!("../../../values/fast.yaml"),
+    ),
+];
+
+/// The text of an embedded file.
+pub(crate) fn values(name: &str) -> Option<&'static str> {
+    VALUES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+}
+
+/// The environments that are built in.
+pub fn environments() -> impl Iterator<Item = &'static str> {
+    VALUES
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("values/env/")?.strip_suffix(".yaml"))
+}
+
+/// The profiles that `-f NAME` takes without a file of that name.
+pub fn profiles() -> impl Iterator<Item = &'static str> {
+    VALUES
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("values/")?.strip_suffix(".yaml"))
+        .filter(|name| *name != "base" && !name.contains('/'))
+}

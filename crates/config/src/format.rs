@@ -1,0 +1,163 @@
+//! The forms that text values must have, named in the schema by `format`.
+//! One predicate and one description a form; no other rules.
+
+use crate::quantity::parse_milli;
+
+/// A form: its name in the schema, what a message says is accepted, and the test.
+pub(crate) struct Format {
+    pub(crate) name: &'static str,
+    pub(crate) accepted: &'static str,
+    pub(crate) holds: fn(&str) -> bool,
+}
+
+/// Every form that the schema may name.
+pub(crate) const FORMATS: &[Format] = &[
+    Format {
+        name: "dns-label",
+        accepted: "1 to 63 of a-z, 0-9 and `-`, first a letter, last not `-`",
+        holds: |text| dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase()),
+    },
+    Format {
+        name: "dns-name",
+        accepted: "a DNS name: parts of a-z, 0-9 and `-` joined by dots",
+        holds: |text| text.len() <= 253 && text.split('.').all(dns_label),
+    },
+    Format {
+        name: "queue-name",
+        accepted: "1 to 64 of A-Z, a-z, 0-9, `.`, `_` and `-`",
+        holds: |text| (1..=64).contains(&text.len()) && text.chars().all(word),
+    },
+    Format {
+        name: "secret-key",
+        accepted: "1 to 253 of A-Z, a-z, 0-9, `.`, `_` and `-`",
+        holds: |text| {
+            (1..=253).contains(&text.len())
+                && text.chars().all(word)
+                && !text.starts_with("..")
+                && text != "."
+        },
+    },
+    Format {
+        name: "quantity",
+        accepted: "a positive Kubernetes quantity such as `100m`, `0.5` or `128Mi`",
+        holds: |text| parse_milli(text).is_some_and(|milli| milli > 0),
+    },
+    Format {
+        name: "image",
+        accepted: "an image with a tag or a digest, such as `app:1.2` or `app@sha256:…`",
+        holds: image,
+    },
+    Format {
+        name: "host-port",
+        accepted: "`host:port`",
+        holds: host_port,
+    },
+    Format {
+        name: "label-key",
+        accepted: "a label's name: at most 63 of A-Z, a-z, 0-9, `.`, `_`, `-`, with an optional `domain/` in front",
+        holds: label_key,
+    },
+    Format {
+        name: "label-value",
+        accepted: "at most 63 of A-Z, a-z, 0-9, `.`, `_` and `-`, first and last a letter or digit",
+        holds: |text| text.is_empty() || label_word(text),
+    },
+    Format {
+        name: "env-name",
+        accepted: "a variable's name: A-Z, a-z, 0-9 and `_`, first not a digit",
+        holds: |text| {
+            !text.is_empty()
+                && text.len() <= 256
+                && !text.starts_with(|c: char| c.is_ascii_digit())
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        },
+    },
+];
+
+/// The form of that name.
+pub(crate) fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+fn dns_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn label_word(text: &str) -> bool {
+    text.len() <= 63
+        && text.chars().all(word)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn label_key(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((domain, name)) => {
+            domain.len() <= 253 && domain.split('.').all(dns_label) && label_word(name)
+        }
+        None => label_word(text),
+    }
+}
+
+fn image(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/:@".contains(c);
+    let name = text.rsplit('/').next().unwrap_or(text);
+    let tag = name.rsplit(['@', ':']).next().unwrap_or_default();
+    text.len() <= 512
+        && text.chars().all(allowed)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !tag.is_empty()
+        && name.find([':', '@']).is_some_and(|at| at > 0)
+        && !text.ends_with(":latest")
+}
+
+fn host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let host_holds = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.len() <= 253 && host.chars().all(word),
+    };
+    host_holds && !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format;
+
+    #[test]
+    fn each_form_takes_and_refuses() {
+        let cases = [
+            ("dns-label", "kedactl-1", "1kedactl"),
+            ("dns-name", "redis.keda", "redis..keda"),
+            ("queue-name", "mails.high", "mails:high"),
+            ("secret-key", "redis-password", "redis/password"),
+            ("quantity", "100m", "0"),
+            ("image", "host:5000/app:1.2", "host:5000/app"),
+            ("image", "app@sha256:0123abcd", "app:latest"),
+            ("host-port", "[::1]:26379", "localhost"),
+            ("host-port", "redis-node-0.redis:26379", "redis:0"),
+            ("label-key", "example.com/team", "example.com/"),
+            ("label-value", "a.b", "a b"),
+            ("env-name", "LOG_LEVEL", "1LOG"),
+        ];
+        for (name, good, bad) in cases {
+            let format = format(name).unwrap();
+            assert!((format.holds)(good), "{name} takes {good:?}");
+            assert!(!(format.holds)(bad), "{name} refuses {bad:?}");
+        }
+    }
+}

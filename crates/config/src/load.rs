@@ -1,0 +1,279 @@
+//! From sources to a checked [`Config`]: the order of the layers, and nothing else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use crate::embedded;
+use crate::error::Problem;
+use crate::merge::merge;
+use crate::source::{Layer, Origin};
+use crate::tree::Node;
+use crate::yaml::{self, Limits};
+use crate::{Config, ConfigError, check, cross, provider, set, show};
+
+/// The only way to files.
+pub trait FileReader {
+    /// Reads a file, at most `limit + 1` bytes of it, so that a file that is too large is seen as such.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+}
+
+impl<F: Fn(&Path, u64) -> io::Result<Vec<u8>>> FileReader for F {
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        self(path, limit)
+    }
+}
+
+/// One `--set`, `--set-string` or `--set-file`, in the order of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetArg {
+    /// `a.b=c`; the value is read as YAML, an empty one is empty text.
+    Value(String),
+    /// `a.b=c`; the value is text.
+    Text(String),
+    /// `a.b=PATH`; the value is the text of a file.
+    File(String),
+}
+
+/// What to load.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Name of the environment: `values/env/<env>.yaml`.
+    pub env: String,
+    /// Folder of the project; its `values/` wins over the embedded files and its `kedactl.yaml` is a layer.
+    pub project: Option<PathBuf>,
+    /// `-f`: paths, or the name of an embedded profile (`fast`).
+    pub files: Vec<PathBuf>,
+    /// `--set` and its kin.
+    pub sets: Vec<SetArg>,
+    /// The last layer: what the provider decides.
+    pub provider: Option<Json>,
+}
+
+/// A configuration and where each of its values came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The checked values.
+    pub config: Config,
+    /// Who set each leaf, by dotted path (`api.env.LOG_LEVEL`, `api.autoscaling.behavior.scaleUp.policies[0].value`).
+    pub origins: BTreeMap<String, Origin>,
+    pub(crate) tree: Node,
+}
+
+/// Loads, merges and checks all layers.
+///
+/// # Errors
+/// All problems of all files; problems between values only once each file is right by itself.
+pub fn load(request: &Request, files: &dyn FileReader) -> Result<Loaded, ConfigError> {
+    let mut sources = Sources {
+        files,
+        layers: Vec::new(),
+        problems: Vec::new(),
+    };
+    sources.gather(request);
+    let Sources {
+        layers,
+        mut problems,
+        ..
+    } = sources;
+    problems.extend(layers.iter().flat_map(check::layer));
+    refuse(problems)?;
+
+    let mut layers = layers.into_iter();
+    let Some(mut tree) = layers.next() else {
+        return Err(ConfigError {
+            problems: Vec::new(),
+        });
+    };
+
+    for layer in layers {
+        merge(&mut tree, layer);
+    }
+    let (json, problems) = check::merged(&tree);
+    refuse(problems)?;
+    let config: Config = serde_json::from_value(json).map_err(|error| ConfigError {
+        problems: vec![Problem {
+            origin: None,
+            path: String::new(),
+            message: error.to_string(),
+            hint: None,
+        }],
+    })?;
+    refuse(cross::check(&config, &tree))?;
+    let origins = show::origins(&tree);
+    Ok(Loaded {
+        config,
+        origins,
+        tree,
+    })
+}
+
+fn refuse(problems: Vec<Problem>) -> Result<(), ConfigError> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError { problems })
+    }
+}
+
+struct Sources<'a> {
+    files: &'a dyn FileReader,
+    layers: Vec<Node>,
+    problems: Vec<Problem>,
+}
+
+impl Sources<'_> {
+    fn gather(&mut self, request: &Request) {
+        let project = request.project.as_deref();
+        self.values("values/base.yaml", Layer::Base, project);
+        self.environment(&request.env, project);
+        if let Some(project) = project {
+            self.project(project);
+        }
+        for file in &request.files {
+            self.file(file, project);
+        }
+        for arg in &request.sets {
+            let tree = set::tree(arg, self.files);
+            self.take(tree);
+        }
+        if let Some(json) = &request.provider {
+            self.layers.push(provider::tree(json));
+        }
+    }
+
+    fn take(&mut self, tree: Result<Node, Problem>) {
+        match tree {
+            Ok(tree) => self.layers.push(tree),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    /// A file of `values/`: the project's, else the embedded one. False where neither exists.
+    fn values(&mut self, name: &str, layer: Layer, project: Option<&Path>) -> bool {
+        if let Some(project) = project {
+            let path = project.join(name);
+            match self.read(&path, layer) {
+                Ok(Some(text)) => {
+                    self.take(yaml::parse(&text, layer, &path.display().to_string()));
+                    return true;
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    self.problems.push(problem);
+                    return true;
+                }
+            }
+        }
+        let Some(text) = embedded::values(name) else {
+            return false;
+        };
+        self.take(yaml::parse(text, layer, name));
+        true
+    }
+
+    fn environment(&mut self, env: &str, project: Option<&Path>) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let named = !env.is_empty() && env.chars().all(plain);
+        if !named || !self.values(&format!("values/env/{env}.yaml"), Layer::Env, project) {
+            let known: Vec<_> = embedded::environments().collect();
+            let near = crate::near::nearest(env, known.iter().copied());
+            let meant = near
+                .map(|near| format!(", did you mean `{near}`?"))
+                .unwrap_or_default();
+            self.problems.push(Problem {
+                origin: None,
+                path: String::new(),
+                message: format!("unknown environment `{env}`{meant}"),
+                hint: Some(format!(
+                    "built in: {}; a project adds its own as values/env/<name>.yaml",
+                    known.join(", ")
+                )),
+            });
+        }
+    }
+
+    fn project(&mut self, project: &Path) {
+        let path = project.join("kedactl.yaml");
+        match self.read(&path, Layer::Project) {
+            Ok(Some(text)) => {
+                self.take(yaml::parse(
+                    &text,
+                    Layer::Project,
+                    &path.display().to_string(),
+                ));
+            }
+            Ok(None) => self.problems.push(not_found(&path, Layer::Project)),
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    fn file(&mut self, path: &Path, project: Option<&Path>) {
+        match self.read(path, Layer::File) {
+            Ok(Some(text)) => {
+                self.take(yaml::parse(&text, Layer::File, &path.display().to_string()));
+            }
+            Ok(None) => {
+                let name = path.to_string_lossy();
+                let name = name.strip_prefix("values/").unwrap_or(&name);
+                let name = name.strip_suffix(".yaml").unwrap_or(name);
+                let profile = !name.contains(['/', '\\']) && !name.starts_with('.');
+                let found =
+                    profile && self.values(&format!("values/{name}.yaml"), Layer::File, project);
+                if !found {
+                    self.problems.push(not_found(path, Layer::File));
+                }
+            }
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+
+    /// The text of a file, `None` where there is no such file.
+    fn read(&self, path: &Path, layer: Layer) -> Result<Option<String>, Problem> {
+        let bytes = match self.files.read(path, Limits::BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(in_file(path, layer, format!("cannot be read: {error}"))),
+        };
+        if bytes.len() as u64 > Limits::BYTES {
+            let message = format!("the file is larger than {} KiB", Limits::BYTES / 1024);
+            return Err(in_file(path, layer, message));
+        }
+        let text = String::from_utf8(bytes);
+        text.map(Some)
+            .map_err(|_| in_file(path, layer, "the file is not UTF-8".into()))
+    }
+}
+
+fn not_found(path: &Path, layer: Layer) -> Problem {
+    let profiles: Vec<_> = embedded::profiles().collect();
+    let hint = match layer {
+        Layer::File => format!(
+            "give a path, or a built-in profile: {}",
+            profiles.join(", ")
+        ),
+        _ => "name a folder that holds a kedactl.yaml".into(),
+    };
+    Problem {
+        hint: Some(hint),
+        ..in_file(path, layer, "there is no such file".into())
+    }
+}
+
+fn in_file(path: &Path, layer: Layer, message: String) -> Problem {
+    let file = path.display().to_string().into();
+    let origin = Some(Origin {
+        layer,
+        file,
+        line: 0,
+        column: 0,
+    });
+    Problem {
+        origin,
+        path: String::new(),
+        message,
+        hint: None,
+    }
+}

@@ -1,0 +1,133 @@
+//! The typed configuration: what `kedactl.yaml` may say, one struct a section.
+//! Holds no defaults (they stand in `values/base.yaml`, so that each has an origin) and reads nothing.
+
+mod local;
+mod redis;
+mod scaling;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
+pub use redis::{Appendfsync, Redis, RedisSecret, RedisTls};
+pub use scaling::{
+    ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,
+    SelectPolicy, WorkerAutoscaling,
+};
+pub use workload::{
+    Api, Durability, ImagePullPolicy, Probe, Probes, ResourceList, Resources, ServiceType, Worker,
+};
+
+/// The whole configuration after all layers are merged and checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Name of the stack; becomes the label `app.kubernetes.io/instance` and the folder of its state
+    #[schemars(extend("format" = "dns-label"))]
+    pub name: String,
+    /// Namespace of the application
+    #[schemars(extend("format" = "dns-label"))]
+    pub namespace: String,
+    /// Where the stack runs
+    pub provider: Provider,
+    /// Labels added to every object
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "label-key"))]
+    pub labels: BTreeMap<String, LabelValue>,
+    /// Annotations added to every object
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "label-key"))]
+    pub annotations: BTreeMap<String, Text>,
+    /// The queue that the API fills and the worker drains
+    pub queue: Queue,
+    /// The service that accepts tasks
+    pub api: Api,
+    /// The service that runs tasks
+    pub worker: Worker,
+    /// Redis and its Sentinels
+    pub redis: Redis,
+    /// Settings of the provider `local`
+    pub local: Local,
+}
+
+/// Where a stack runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// The recorded stack's provider, else the best one that this machine has.
+    Auto,
+    /// Supervised processes on this machine; no cluster.
+    Local,
+}
+
+/// The queue that KEDA counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Queue {
+    /// Name of the queue; part of its Redis keys
+    #[schemars(extend("format" = "queue-name"))]
+    pub name: String,
+    /// `kedactl`: our own queue and worker. `list`: a key of another queue library, worked by an image of yours
+    pub kind: QueueKind,
+    /// The Redis key that KEDA counts (list, set, sorted set or hash); for `kind: list` only
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 512))]
+    pub list_name: Option<String>,
+}
+
+/// Who owns the queue's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueKind {
+    /// Our queue core; KEDA counts `kq:{name}:live`, waiting and running together.
+    Kedactl,
+    /// A foreign queue (Huey, Celery, RQ, `BullMQ` …); KEDA counts `queue.listName`.
+    List,
+}
+
+/// Any text. A number or a boolean is taken as it is spelt in the file (`1.10` stays `1.10`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("x-text" = true))]
+pub struct Text(pub String);
+
+/// The value of a Kubernetes label: at most 63 of `[A-Za-z0-9._-]`, first and last alphanumeric.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(extend("x-text" = true, "format" = "label-value"))]
+pub struct LabelValue(pub String);
+
+impl std::ops::Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for LabelValue {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Config {
+    /// The Redis key whose length KEDA reads, and the local provider with it.
+    pub fn list_name(&self) -> String {
+        match (&self.queue.list_name, self.queue.kind) {
+            (Some(list), QueueKind::List) => list.clone(),
+            _ => format!("kq:{{{}}}:live", self.queue.name),
+        }
+    }
+
+    /// Tasks that one worker pod should have: `worker.autoscaling.listLength`, else its concurrency.
+    pub fn list_length(&self) -> u32 {
+        self.worker
+            .autoscaling
+            .list_length
+            .unwrap_or(self.worker.concurrency)
+    }
+}
