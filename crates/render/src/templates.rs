@@ -1,0 +1,115 @@
+//! The templates of `templates/`, built in, with those of a project over them.
+//! Holds texts; renders through `engine` and reads through the reader that it is given.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use kedactl_config::{Config, FileReader, Limits};
+
+use crate::error::Place;
+use crate::{Manifests, RenderError, documents, engine, references};
+
+/// Name and text of every file of `templates/`. Those that end in `.yaml.hbs` are rendered; the others are parts of them.
+pub const TEMPLATES: &[(&str, &str)] = &[
+    (
+        "api.yaml.hbs",
+        include_str!("../../../templates/api.yaml.hbs"),
+    ),
+    (
+        "namespace.yaml.hbs",
+        include_str!("../../../templates/namespace.yaml.hbs"),
+    ),
+    (
+        "redis-env.hbs",
+        include_str!("../../../templates/redis-env.hbs"),
+    ),
+    (
+        "redis-mounts.hbs",
+        include_str!("../../../templates/redis-mounts.hbs"),
+    ),
+    (
+        "redis-volumes.hbs",
+        include_str!("../../../templates/redis-volumes.hbs"),
+    ),
+    (
+        "worker.yaml.hbs",
+        include_str!("../../../templates/worker.yaml.hbs"),
+    ),
+];
+
+/// A set of templates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Templates {
+    texts: BTreeMap<String, String>,
+}
+
+impl Templates {
+    /// The built-in templates.
+    pub fn embedded() -> Self {
+        let own = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        Self {
+            texts: TEMPLATES.iter().map(own).collect(),
+        }
+    }
+
+    /// The built-in templates, each replaced by the project's `templates/<name>` where there is one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is too large or is not UTF-8.
+    pub fn load(project: Option<&Path>, files: &dyn FileReader) -> Result<Self, RenderError> {
+        let mut templates = Self::embedded();
+        let Some(project) = project else {
+            return Ok(templates);
+        };
+        for (name, _) in TEMPLATES {
+            let refuse = |message: String| RenderError::new(name, Place::Unknown, message);
+            let path = project.join("templates").join(name);
+            let bytes = match files.read(&path, Limits::BYTES) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    return Err(refuse(format!(
+                        "{} cannot be read: {error}",
+                        path.display()
+                    )));
+                }
+            };
+            if bytes.len() as u64 > Limits::BYTES {
+                let most = Limits::BYTES / 1024;
+                return Err(refuse(format!(
+                    "{} is larger than {most} KiB",
+                    path.display()
+                )));
+            }
+            let text = String::from_utf8(bytes)
+                .map_err(|_| refuse(format!("{} is not UTF-8", path.display())))?;
+            templates = templates.with(name, text);
+        }
+        Ok(templates)
+    }
+
+    /// The same set with one template added or replaced.
+    #[must_use]
+    pub fn with(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.texts.insert(name.to_owned(), text.into());
+        self
+    }
+
+    /// Renders all templates into typed objects, ordered as they should be applied.
+    ///
+    /// # Errors
+    /// The first template, document, field or reference that does not hold.
+    pub fn render(&self, config: &Config) -> Result<Manifests, RenderError> {
+        let mut objects = Vec::new();
+        for (template, text) in engine::render(&self.texts, config)? {
+            objects.extend(documents::objects(&template, &text)?);
+        }
+        objects.sort_by(|a, b| {
+            (a.object.rank(), a.object.name()).cmp(&(b.object.rank(), b.object.name()))
+        });
+        let manifests = Manifests { objects };
+        references::check(&manifests)?;
+        Ok(manifests)
+    }
+}

@@ -1,0 +1,129 @@
+//! The rendered manifests, as a user would read them: the default, and variants that take every branch of the templates.
+//! Snapshots stand beside the templates.
+
+use std::io;
+use std::path::Path;
+
+use kedactl_config::{Config, Request, SetArg, load};
+use kedactl_render::{Manifests, render};
+
+fn config(sets: &[&str]) -> Config {
+    let request = Request {
+        env: "local".into(),
+        sets: sets
+            .iter()
+            .map(|set| SetArg::Value((*set).into()))
+            .collect(),
+        ..Request::default()
+    };
+    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
+    load(&request, &files).expect("the values are right").config
+}
+
+fn manifests(sets: &[&str]) -> Manifests {
+    render(&config(sets)).expect("the values render")
+}
+
+/// Compares with `templates/rendered/<name>.yaml`.
+fn snapshot(name: &str, manifests: &Manifests) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../templates/rendered");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, manifests.to_yaml()));
+}
+
+#[test]
+fn the_default() {
+    snapshot("default", &manifests(&[]));
+}
+
+#[test]
+fn every_option() {
+    snapshot(
+        "every-option",
+        &manifests(&[
+            "name=shop",
+            "namespace=shop-tasks",
+            "labels={team: 'yes'}",
+            "annotations={example.com/on-call: '012'}",
+            "api.env={LOG: 'a: b', N: 1_000, EMPTY: ''}",
+            "api.extraArgs=[--log, debug]",
+            "api.podLabels={tier: front}",
+            "api.podAnnotations={note: 'two\n\nlines'}",
+            "api.serviceType=ClusterIP",
+            "api.resources.limits.cpu=null",
+            "worker.command=[/app/run, 'yes']",
+            "worker.extraArgs=[--queues=on]",
+            "worker.preStopCommand=[sleep, '2']",
+            "worker.env={ON: on}",
+            "worker.podLabels={tier: back}",
+            "worker.podAnnotations={cost: 1}",
+            "worker.autoscaling={minReplicas: 1, idleReplicas: 0, listLength: 7, fallback: {failureThreshold: 3, replicas: 2, behavior: currentReplicasIfHigher}}",
+            "redis={sentinelAddresses: ['10.0.0.1:26379', '10.0.0.2:26379'], username: app, sentinelUsername: watch}",
+            "redis.tls={secretName: redis-tls, clientCertificate: true, insecureSkipVerify: true}",
+        ]),
+    );
+}
+
+#[test]
+fn a_foreign_queue_on_a_single_redis() {
+    snapshot(
+        "foreign-queue",
+        &manifests(&[
+            "queue={kind: list, listName: huey.redis.tasks}",
+            "worker.image=shop/huey:2.5",
+            "worker.preStopCommand=[kill, -INT, '1']",
+            "redis={nodes: 1, sentinels: 0, minReplicasToWrite: 0}",
+            "api.durability=none",
+        ]),
+    );
+}
+
+#[test]
+fn the_same_values_give_the_same_bytes() {
+    let (one, two) = (
+        manifests(&["api.env={B: x, A: y}"]),
+        manifests(&["api.env={A: y, B: x}"]),
+    );
+    assert_eq!(one, two);
+    assert_eq!(one.to_yaml(), two.to_yaml());
+}
+
+#[test]
+fn files_sort_in_the_order_of_application() {
+    let files = manifests(&[]).files();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.is_sorted_by_key(|name| &name[..2]));
+    insta::assert_snapshot!(names.join("\n"));
+}
+
+#[test]
+fn the_demo_profile_renders() {
+    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
+    let request = Request {
+        env: "local".into(),
+        files: vec!["fast".into()],
+        ..Request::default()
+    };
+    let manifests = render(&load(&request, &files).unwrap().config).unwrap();
+    let spec = &manifests.scaled_object("worker").unwrap().spec;
+    assert_eq!((spec.polling_interval(), spec.cooldown_period()), (2, 10));
+}
+
+#[test]
+fn scaled_targets_have_no_replicas() {
+    for name in ["api", "worker"] {
+        let manifests = manifests(&[]);
+        assert_eq!(
+            manifests
+                .deployment(name)
+                .unwrap()
+                .spec
+                .as_ref()
+                .unwrap()
+                .replicas,
+            None
+        );
+    }
+}
