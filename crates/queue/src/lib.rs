@@ -1,0 +1,44 @@
+//! The task queue on Redis: producers, consumers, schedule, inspection, and the following of fail-overs.
+//!
+//! Law: the only crate that knows the names and types of the queue's keys; every write goes through one function library;
+//! only the server's clock counts; nothing that was confirmed with a replica is lost when one node dies.
+
+mod clock;
+mod config;
+mod connector;
+mod consumer;
+mod cron;
+mod envelope;
+mod error;
+mod id;
+mod inspector;
+pub mod keys;
+mod lane;
+mod library;
+mod name;
+mod producer;
+mod redis_handle;
+mod reply;
+mod resolve;
+mod scheduler;
+mod supervisor;
+mod task;
+mod view;
+
+pub use config::{BadHostPort, HostPort, RedisConfig, Secret, Tls, Topology};
+pub use consumer::{
+    Claimed, Consumer, ConsumerCounters, ConsumerOptions, Outcome, Retry, Ticket, Verdict,
+};
+pub use cron::{BadSchedule, CronEntry, Schedule};
+pub use envelope::Task;
+pub use error::{EnqueueError, QueueError};
+pub use id::{BadTaskId, TaskId};
+pub use inspector::Inspector;
+pub use name::{BadQueueName, QueueName};
+pub use producer::{Accepted, Producer, ProducerOptions};
+pub use redis_handle::{Generation, Redis};
+pub use scheduler::{Scheduler, SchedulerOptions};
+pub use task::{
+    AuditTag, Backoff, BadAuditTag, Durability, InvalidTask, NewTask, Priority, When, run_fits,
+};
+pub use view::{AuditPage, Cancel, QueueStats, RateLimit, TaskState, TaskView};
