@@ -1,0 +1,30 @@
+//! The HTTP API: tasks in, states out.
+//!
+//! It must not hold the meaning of a task; that is the queue's. What is here is the shape, the limits and the answers.
+
+mod auth;
+mod body;
+mod fields;
+mod metrics;
+mod openapi;
+mod pages;
+mod params;
+mod parse;
+mod problem;
+mod process;
+mod queues;
+mod router;
+mod schedule;
+mod state;
+mod submit;
+mod tasks;
+mod views;
+mod wire;
+
+pub use metrics::{ApiMetrics, RefusedLabel};
+pub use openapi::document as openapi_document;
+pub use problem::{FieldError, Problem};
+pub(crate) use process::routed;
+pub use process::{main, run};
+pub use router::{admin, app};
+pub use state::ApiState;
