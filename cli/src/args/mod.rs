@@ -1,0 +1,136 @@
+//! The grammar of the command line: clap types only, so that help, completions and the reference come from one place.
+//!
+//! Nothing here may act, read a file or decide; doc comments are the text of `--help`.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments are the words of --help, where backticks would be shown"
+)]
+
+mod inspect;
+mod load;
+mod stack;
+
+pub use inspect::{
+    CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, QueueArgs,
+    QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
+};
+pub use load::{Arrivals, LoadArgs};
+pub use stack::{DownArgs, Events, Provider, UpArgs};
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Brings up a task platform that KEDA scales on queue length, and drives it
+#[derive(Debug, Parser)]
+#[command(
+    name = "kedactl",
+    bin_name = "kedactl",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 error, 3 not ready in time, 4 check or SLO failed, 6 locked, \
+7 the load generator was the limit, 8 target unreachable, 64 usage, 65 bad configuration, 130/143 signals.\n\
+Each error has a code (KD0201) with a paragraph in docs/errors.md."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Project folder with kedactl.yaml, values/ and templates/ (default: this folder)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Stack to act on (default: `name` of the configuration)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub stack: Option<String>,
+    /// Folder of stacks' state (default: $XDG_STATE_HOME/kedactl)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Form of the result on stdout
+    #[arg(
+        short = 'o',
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "text"
+    )]
+    pub output: Output,
+    /// When to colour: auto, always, never (NO_COLOR is honoured)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Plain lines in place of bars and live views
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// No progress at all, errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more; twice for the libraries' debug log
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The layers of the configuration, for the commands that read it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct Layers {
+    /// Environment layer: values/env/ENV.yaml
+    #[arg(long = "env", value_name = "ENV", default_value = "local")]
+    pub environment: String,
+    /// Values file on top of the project's; may be repeated, later wins; `fast` is the embedded short-interval profile
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// One value, as a.b=c with c read as YAML; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// One value taken as text whatever it looks like
+    #[arg(long, value_name = "PATH=TEXT")]
+    pub set_string: Vec<String>,
+    /// One value read from a file, as text
+    #[arg(long, value_name = "PATH=FILE")]
+    pub set_file: Vec<String>,
+}
+
+/// Form of a command's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs: one JSON document (one a line where the command follows something)
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring the stack up, or bring it to its present configuration
+    Up(UpArgs),
+    /// Stop the stack and leave nothing behind
+    Down(DownArgs),
+    /// Show the stack: processes, queue, replicas and why
+    Status(StatusArgs),
+    /// Submit load on a schedule, follow every task to its end and audit it
+    Load(Box<LoadArgs>),
+    /// Show what the services wrote
+    Logs(LogsArgs),
+    /// Look into queues and act on them
+    Queue(QueueArgs),
+    /// Act on Redis
+    Redis(RedisArgs),
+    /// Check this machine and the stack, with a cure for each finding
+    Doctor(DoctorArgs),
+    /// Print the manifests
+    Render(RenderArgs),
+    /// Show the configuration, where each value came from, and its schema
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}

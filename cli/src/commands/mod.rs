@@ -1,0 +1,83 @@
+//! One file a verb: read the arguments, ask a library, turn the answer into text and an exit code.
+//!
+//! A command adapts; it must not decide.
+
+mod completions;
+mod config;
+mod doctor;
+mod down;
+mod load;
+pub(crate) mod local;
+mod logs;
+mod queue;
+mod redis;
+mod render;
+mod status;
+mod up;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::error::{Code, Error, Exit};
+use tokio_util::sync::CancellationToken;
+
+/// Runs the command.
+pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
+    match command {
+        Command::Up(args) => up::up(context, &args),
+        Command::Down(args) => down::down(context, &args),
+        Command::Status(args) => status::status(context, &args),
+        Command::Load(args) => load::load(context, &args),
+        Command::Logs(args) => logs::logs(context, &args),
+        Command::Queue(args) => queue::queue(context, args),
+        Command::Redis(args) => redis::redis(context, &args),
+        Command::Doctor(args) => doctor::doctor(context, &args),
+        Command::Render(args) => render::render(context, &args),
+        Command::Config(args) => config::config(context, &args),
+        Command::Completions(args) => completions::completions(context, &args),
+    }
+}
+
+/// Runs asynchronous work on one thread; the first SIGINT or SIGTERM ends it with its exit code.
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    block_on_one_thread(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = work => result,
+            _ = interrupt.recv() => Err(Error::new(Code::Interrupted, "interrupted")),
+            _ = terminate.recv() => Err(Error::new(Code::Terminated, "told to end")),
+        }
+    })
+}
+
+/// Runs asynchronous work; the first SIGINT or SIGTERM only asks it to stop, the second ends it.
+fn block_on_until_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    block_on_one_thread(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::pin!(work);
+        loop {
+            let code = tokio::select! {
+                result = &mut work => return result,
+                _ = interrupt.recv() => Code::Interrupted,
+                _ = terminate.recv() => Code::Terminated,
+            };
+            if stop.is_cancelled() {
+                return Err(Error::new(code, "ended before the accounting was done"));
+            }
+            stop.cancel();
+        }
+    })
+}
+
+fn block_on_one_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

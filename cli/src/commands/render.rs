@@ -1,0 +1,41 @@
+//! `kedactl render`.
+//!
+//! It must not write anywhere but stdout and the folder that was asked for.
+
+use crate::args::RenderArgs;
+use crate::context::Context;
+use crate::error::{Code, Error, Exit};
+use kedactl_config::Config;
+use kedactl_render::Manifests;
+use std::fs;
+
+pub(crate) fn render(context: &Context, args: &RenderArgs) -> Result<Exit, Error> {
+    let loaded = context.load(&args.layers)?;
+    let manifests = manifests(context, &loaded.config)?;
+    let Some(dir) = &args.out_dir else {
+        let text = if context.json() {
+            crate::output::json(&manifests.to_json())?
+        } else {
+            manifests.to_yaml()
+        };
+        context.printer.data(&text)?;
+        return Ok(Exit::Done);
+    };
+    let refused = |path: &std::path::Path, error| {
+        Error::new(Code::Io, format!("{} could not be written", path.display())).source(error)
+    };
+    fs::create_dir_all(dir).map_err(|error| refused(dir, error))?;
+    for (name, text) in manifests.files() {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|error| refused(&path, error))?;
+        context.printer.data(&path.display().to_string())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Renders with the project's templates, where it has some.
+pub(super) fn manifests(context: &Context, config: &Config) -> Result<Manifests, Error> {
+    let templates =
+        kedactl_render::Templates::load(context.project().as_deref(), &crate::context::read_file)?;
+    Ok(templates.render(config)?)
+}

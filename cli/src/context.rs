@@ -1,0 +1,109 @@
+//! What every command is given: global options, the environment, the printer, and the way to files and stacks.
+//!
+//! It must not run anything by itself.
+
+use crate::args::{Global, Layers, Output};
+use crate::env::Env;
+use crate::error::{Code, Error};
+use crate::output::Printer;
+use kedactl_config::{Loaded, Request, SetArg};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// The wiring of one run.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) env: Env,
+    pub(crate) printer: Printer,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global, env: Env, printer: Printer) -> Self {
+        Self {
+            global,
+            env,
+            printer,
+        }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.global.output == Output::Json
+    }
+
+    /// Loads the configuration from its layers.
+    pub(crate) fn load(&self, layers: &Layers) -> Result<Loaded, Error> {
+        Ok(kedactl_config::load(&self.request(layers), &read_file)?)
+    }
+
+    /// What is to be loaded, for a command that adds a layer of its own.
+    pub(crate) fn request(&self, layers: &Layers) -> Request {
+        let sets = layers.set.iter().cloned().map(SetArg::Value);
+        let texts = layers.set_string.iter().cloned().map(SetArg::Text);
+        let files = layers.set_file.iter().cloned().map(SetArg::File);
+        Request {
+            env: layers.environment.clone(),
+            project: self.project(),
+            files: layers.files.clone(),
+            sets: sets.chain(texts).chain(files).collect(),
+            provider: None,
+        }
+    }
+
+    /// The project's folder: the flag's, else this folder where it has a `kedactl.yaml`.
+    pub(crate) fn project(&self) -> Option<PathBuf> {
+        let here = || {
+            Path::new("kedactl.yaml")
+                .exists()
+                .then(|| PathBuf::from("."))
+        };
+        self.global.project.clone().or_else(here)
+    }
+
+    /// Folder of the local stack that `--stack`, the project or the default names.
+    pub(crate) fn stack_dir(&self) -> Result<PathBuf, Error> {
+        let name = match &self.global.stack {
+            Some(name) => name.clone(),
+            None => self.project_stack().unwrap_or_else(|| "kedactl".to_owned()),
+        };
+        self.dir_of(&name)
+    }
+
+    /// Folder of the local stack `name`.
+    pub(crate) fn dir_of(&self, name: &str) -> Result<PathBuf, Error> {
+        let root = self.env.state_root(self.global.state_dir.as_ref());
+        let root = root.ok_or_else(|| {
+            Error::new(
+                Code::NoStateRoot,
+                "no folder for the state of stacks is known",
+            )
+        })?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
+            let message = format!("`{name}` is not the name of a stack");
+            return Err(Error::new(Code::Usage, message).hint("use at most 63 of a-z, 0-9 and -"));
+        }
+        Ok(root.join("local").join(name))
+    }
+
+    /// The stack's name as the project says; commands that only look go on without a valid project.
+    fn project_stack(&self) -> Option<String> {
+        let request = Request {
+            env: "local".to_owned(),
+            project: Some(self.project()?),
+            ..Request::default()
+        };
+        kedactl_config::load(&request, &read_file)
+            .ok()
+            .map(|loaded| loaded.config.name)
+    }
+}
+
+/// Reads at most `limit` bytes and one more, so that a file that is too large is seen as such.
+pub(crate) fn read_file(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,79 @@
+//! The only reader of environment variables in the program.
+//!
+//! It must not decide anything: it hands over what is set.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the program takes from its environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Env {
+    pub home: Option<PathBuf>,
+    /// `KEDACTL_STATE_DIR`: where stacks keep their state, before `--state-dir`'s absence falls back on XDG.
+    pub state_dir: Option<PathBuf>,
+    pub xdg_state_home: Option<PathBuf>,
+    /// `CI` is set to something that is not empty or `false`.
+    pub ci: bool,
+}
+
+impl Env {
+    /// Reads the process's environment once.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the module that reads variables"
+    )]
+    pub(crate) fn read() -> Self {
+        let path = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let text = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Self {
+            home: path("HOME"),
+            state_dir: path("KEDACTL_STATE_DIR"),
+            xdg_state_home: path("XDG_STATE_HOME").filter(|p| p.is_absolute()),
+            ci: text("CI").is_some_and(|v| v != "false"),
+        }
+    }
+
+    /// Folder of all stacks' state; `None` where neither HOME nor a variable names one.
+    pub(crate) fn state_root(&self, flag: Option<&PathBuf>) -> Option<PathBuf> {
+        flag.cloned()
+            .or_else(|| self.state_dir.clone())
+            .or_else(|| self.xdg_state_home.as_ref().map(|p| p.join("kedactl")))
+            .or_else(|| self.home.as_ref().map(|h| h.join(".local/state/kedactl")))
+    }
+}
+
+/// The words of the command line.
+pub(crate) fn args() -> Vec<OsString> {
+    std::env::args_os().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Env;
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_flag_wins_over_the_variable_over_xdg_over_home() {
+        let mut env = Env {
+            home: Some("/h".into()),
+            ..Env::default()
+        };
+        assert_eq!(
+            env.state_root(None),
+            Some(PathBuf::from("/h/.local/state/kedactl"))
+        );
+        env.xdg_state_home = Some("/x".into());
+        assert_eq!(env.state_root(None), Some(PathBuf::from("/x/kedactl")));
+        env.state_dir = Some("/s".into());
+        assert_eq!(env.state_root(None), Some(PathBuf::from("/s")));
+        assert_eq!(
+            env.state_root(Some(&"/f".into())),
+            Some(PathBuf::from("/f"))
+        );
+        assert_eq!(Env::default().state_root(None), None);
+    }
+}

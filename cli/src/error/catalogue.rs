@@ -1,0 +1,133 @@
+//! The catalogue of errors that a user can cause or meet: code, exit code, title, cure and a paragraph each.
+//!
+//! docs/errors.md is generated from it; it must not format or print.
+
+/// The exit codes, a contract with scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    Error = 1,
+    NotReady = 3,
+    CheckFailed = 4,
+    Locked = 6,
+    GeneratorLimited = 7,
+    Unreachable = 8,
+    Usage = 64,
+    Config = 65,
+    Interrupted = 130,
+    Terminated = 143,
+}
+
+/// One entry of the catalogue.
+#[derive(Debug)]
+pub struct Entry {
+    /// As in `KD0201`; never reused for another meaning.
+    pub code: &'static str,
+    pub exit: Exit,
+    pub title: &'static str,
+    /// What to do, for the case that the place of the error knows nothing better.
+    pub hint: &'static str,
+    /// What it means and why it happens.
+    pub text: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident $code:literal $exit:ident $title:literal, $hint:literal, $text:literal;)*) => {
+        /// Name of a catalogue entry.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($name),* }
+
+        impl Code {
+            /// Every entry, in the order of their codes.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            pub fn entry(self) -> &'static Entry {
+                match self {
+                    $(Self::$name => &Entry { code: $code, exit: Exit::$exit, title: $title, hint: $hint, text: $text }),*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    Io "KD0001" Error "a file or stream could not be used",
+        "check that the named path exists and that you may read and write it",
+        "The operating system refused a file, folder or stream that the command needs. The message names the path and the reason.";
+    Internal "KD0002" Error "kedactl failed in a way it does not expect",
+        "run it again with -vv and report what it printed",
+        "Something inside kedactl broke a promise of its own. Nothing of yours is wrong; the log of `-vv` shows where it happened.";
+    Interrupted "KD0003" Interrupted "the command was interrupted",
+        "run it again: every command can be repeated",
+        "Ctrl-C ended the command. What it had started is left in a state from which the same command goes on.";
+    Terminated "KD0004" Terminated "the command was told to end",
+        "run it again: every command can be repeated",
+        "SIGTERM ended the command. What it had started is left in a state from which the same command goes on.";
+    Usage "KD0101" Usage "the command line is wrong",
+        "`kedactl help COMMAND` lists what is accepted",
+        "An option has a value that cannot be meant: an unknown stage, rate, objective, time or payload. The message quotes the place.";
+    Config "KD0102" Config "the configuration is wrong",
+        "`kedactl config schema` lists every key, `kedactl config show --origin` says where each value comes from",
+        "A values file, --set or the combination of layers is not a valid configuration. Every problem is listed with file, line and, for an unknown key, the nearest name.";
+    Template "KD0103" Config "a template does not make a valid manifest",
+        "mend the named template of your project, or remove it to use the embedded one",
+        "A template asks for a value that does not exist, or what it renders is not a valid Kubernetes object: strict mode refuses missing names and unknown fields.";
+    NoStateRoot "KD0104" Error "there is no folder for the state of stacks",
+        "set HOME, XDG_STATE_HOME or KEDACTL_STATE_DIR, or pass --state-dir DIR",
+        "kedactl keeps each stack's state below $XDG_STATE_HOME/kedactl, or ~/.local/state/kedactl. None of the variables that lead there is set.";
+    PortTaken "KD0201" Error "a port that must be this one is taken",
+        "stop the program that holds it, or choose another with --set api.port=PORT",
+        "The API's port is promised to the outside, so kedactl does not move it by itself. Ports inside the stack move by themselves when they are taken.";
+    ProgramMissing "KD0202" Error "a program that the stack needs is not installed",
+        "install it (`apt-get install redis-server`), or name it in the values under local.programs",
+        "The local provider starts redis-server (or valkey-server) and the services as processes. One of these programs is neither in PATH nor beside kedactl.";
+    ForeignStack "KD0203" Error "the state belongs to somebody else",
+        "choose another stack with --stack NAME, or another folder with --state-dir DIR",
+        "The stack's folder, or a process that looks like part of it, belongs to another user or another installation. kedactl never signals a process that is not certainly its own.";
+    Locked "KD0204" Locked "another run holds the stack",
+        "wait until it ends, or stop it",
+        "A stack is changed by one command at a time. The message says which process holds the lock.";
+    NotReady "KD0205" NotReady "the stack was not ready in time",
+        "`kedactl logs` shows why; `kedactl up --timeout 3m` waits longer; `kedactl down` stops what runs",
+        "Everything was started, but something did not become ready before the time-out. The message names it with the end of its log. What runs is left running, so that it can be looked at.";
+    NoStack "KD0206" Error "no stack runs here",
+        "`kedactl up` starts one; `--stack NAME` and `--state-dir DIR` choose another",
+        "The command looks at a running stack, and there is no record of one under this name in this state folder.";
+    StaleState "KD0207" Error "the stack's state cannot be read",
+        "`kedactl down --purge` removes the state and the data of the stack; move its folder away to keep them",
+        "The recorded state was written by another version or is damaged. kedactl does not guess what it meant.";
+    Supervisor "KD0208" Error "the stack's supervisor failed",
+        "`kedactl logs supervisor` shows why; `kedactl up` starts it again and takes over what still runs",
+        "The background process that keeps the stack ended by itself or does not answer. The services go on without it, but nothing is scaled or restarted.";
+    Leftover "KD0209" Error "something of the stack could not be removed",
+        "the message names it; run `kedactl down` again, or remove it by hand",
+        "After everything was stopped, a process or file of the stack was still there.";
+    Redis "KD0301" Error "Redis did not answer as it should",
+        "`kedactl status` shows the nodes and their roles; `kedactl doctor` checks them",
+        "No Redis master could be found or used. During a fail-over this lasts a few seconds; if it stays, a quorum of Sentinels or every data node is down.";
+    Failover "KD0302" Error "the fail-over did not happen",
+        "`kedactl status` must show a replica that is online; then try again",
+        "Sentinel refused the fail-over or the new master was not there in time. Sentinel refuses while another fail-over is under way and when no good replica exists.";
+    NoTask "KD0303" Error "there is no such queue or task",
+        "`kedactl queue ls` lists the queues, `kedactl queue dead` the dead tasks",
+        "The name is well-formed, but nothing is stored under it: a task that ended is kept only as long as its result.";
+    SloMissed "KD0401" CheckFailed "an objective was missed",
+        "the table above shows each objective beside what was measured",
+        "The run was carried out and measured, and at least one --slo does not hold.";
+    TasksLost "KD0402" CheckFailed "accepted tasks were lost or never finished",
+        "the audit lists how many; `kedactl queue ls` and `kedactl logs worker` show where they could be",
+        "Some task got a 202 from the API, and no execution of it was seen before the drain time-out.";
+    Failing "KD0403" CheckFailed "no request succeeded",
+        "the table above shows what was answered; check the path, the method and the payload",
+        "The target answers, but every answer was a failure, so latencies would mean nothing.";
+    GeneratorLimited "KD0404" GeneratorLimited "the load generator itself was the limit",
+        "lower --rps, or free a core for kedactl",
+        "Requests left later than their schedule, so the figures speak about this machine and not about the target. Such a run never passes.";
+    Unreachable "KD0405" Unreachable "the target does not answer",
+        "`kedactl status` shows whether the API is ready; check the address",
+        "No connection could be made, or no request got any answer, from the first one to the last.";
+    Findings "KD0501" CheckFailed "doctor found something to mend",
+        "each finding above has its cure",
+        "At least one check failed. Warnings alone do not fail the command.";
+}

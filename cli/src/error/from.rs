@@ -1,0 +1,70 @@
+//! Which code each library error gets.
+//!
+//! It must not change messages: the library names what happened, this names how it counts.
+
+use super::{Code, Error};
+use kedactl_config::ConfigError;
+use kedactl_local::LocalError;
+use kedactl_queue::QueueError;
+use kedactl_render::RenderError;
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        let mut out = Self::new(Code::Config, error.to_string());
+        for hint in error.hints() {
+            out = out.hint(hint);
+        }
+        out
+    }
+}
+
+impl From<RenderError> for Error {
+    fn from(error: RenderError) -> Self {
+        let out = Self::new(Code::Template, error.to_string());
+        match error.hint {
+            Some(hint) => out.hint(hint),
+            None => out,
+        }
+    }
+}
+
+impl From<LocalError> for Error {
+    fn from(error: LocalError) -> Self {
+        let code = match &error {
+            LocalError::ProgramMissing { .. } => Code::ProgramMissing,
+            LocalError::PortTaken { .. } | LocalError::NoPort { .. } => Code::PortTaken,
+            LocalError::Manifest { .. } | LocalError::TriggerUnsupported { .. } => Code::Config,
+            LocalError::OtherUser { .. } => Code::ForeignStack,
+            LocalError::OtherVersion { .. } | LocalError::Damaged { .. } => Code::StaleState,
+            LocalError::Busy { .. } => Code::Locked,
+            LocalError::Supervisor { .. } => Code::Supervisor,
+            LocalError::NotReady { .. } => Code::NotReady,
+            LocalError::NotRunning { .. } => Code::NoStack,
+            LocalError::Failover { .. } => Code::Failover,
+            LocalError::Redis { .. } => Code::Redis,
+            LocalError::Left { .. } => Code::Leftover,
+            LocalError::File { .. } => Code::Io,
+            LocalError::Exec(_) => Code::Internal,
+        };
+        let hint = error.hint();
+        let message = error.to_string();
+        let out = Self::new(code, message).source(error);
+        match hint {
+            Some(hint) => out.hint(hint),
+            None => out,
+        }
+    }
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Self {
+        let code = match &error {
+            QueueError::Config { .. } => Code::Config,
+            QueueError::Invalid(_) => Code::Usage,
+            QueueError::Unavailable { .. } | QueueError::Refused(_) | QueueError::Answer(_) => {
+                Code::Redis
+            }
+        };
+        Self::new(code, error.to_string()).source(error)
+    }
+}

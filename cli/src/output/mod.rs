@@ -1,0 +1,38 @@
+//! Everything that reaches a screen: the printer, the readers of an event stream, and the views of results.
+//!
+//! Nothing here may ask a library for anything; values come in, text goes out.
+
+mod bars;
+mod events;
+mod lines;
+mod printer;
+pub(crate) mod style;
+pub(crate) mod table;
+pub(crate) mod view;
+
+pub(crate) use events::{Form, follow};
+pub(crate) use printer::{Printer, Progress};
+
+use tracing_subscriber::EnvFilter;
+
+/// Sends the libraries' own log to stderr with `-vv`; without it they are silent.
+pub(crate) fn log(global: &crate::args::Global) {
+    if global.verbose < 2 {
+        return;
+    }
+    let filter = EnvFilter::new(
+        "warn,kedactl=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug",
+    );
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// A JSON document for stdout.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, crate::error::Error> {
+    serde_json::to_string_pretty(value).map_err(|error| {
+        crate::error::Error::new(crate::error::Code::Internal, "a result has no JSON form")
+            .source(error)
+    })
+}

@@ -1,0 +1,9 @@
+//! Results as people read them: one file a result.
+//!
+//! Nothing here may fetch or decide; values come in, text goes out.
+
+pub(crate) mod decisions;
+pub(crate) mod load;
+pub(crate) mod progress;
+pub(crate) mod status;
+pub(crate) mod tasks;
