@@ -1,0 +1,52 @@
+//! Builds the release programs and runs one of them in the foreground.
+//!
+//! It must not interpret the program's output: its exit code is the task's.
+
+use anyhow::{Context as _, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds the programs with a profile and runs `name` with `args`.
+pub(crate) fn program(name: &str, profile: &str, args: &[String]) -> anyhow::Result<ExitCode> {
+    let bins = [
+        "--bin",
+        "kedactl",
+        "--bin",
+        "kedactl-api",
+        "--bin",
+        "kedactl-worker",
+        "--bin",
+        name,
+    ];
+    let build = [&["build", "--locked", "--profile", profile], &bins[..]].concat();
+    if status(&PathBuf::from("cargo"), &build)? != 0 {
+        bail!("the build failed");
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    Ok(ExitCode::from(status(
+        &target()?.join(profile).join(name),
+        &args,
+    )?))
+}
+
+/// The target folder that this program was built into.
+fn target() -> anyhow::Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let profile = here.parent().and_then(|debug| debug.parent());
+    profile
+        .map(PathBuf::from)
+        .context("this program is not in a target folder")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a developer's task hands its terminal to the program"
+)]
+fn status(program: &PathBuf, args: &[&str]) -> anyhow::Result<u8> {
+    let status = std::process::Command::new(program).args(args).status();
+    let status = status.with_context(|| format!("`{}` did not start", program.display()))?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1))
+}

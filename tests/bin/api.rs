@@ -1,0 +1,5 @@
+//! The API, as a binary of the test package.
+
+fn main() -> std::process::ExitCode {
+    kedactl_services::api::main()
+}

@@ -1,0 +1,5 @@
+//! The program `kedactl`, as a binary of the test package.
+
+fn main() -> std::process::ExitCode {
+    kedactl::main_impl()
+}

@@ -1,0 +1,184 @@
+//! Runs the program under test in folders of its own.
+//!
+//! It must not know any command's output.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// What a run of the program left: the three things that a user sees.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// All of it as one block for a snapshot, with the context's folder filtered.
+    pub fn block(&self, dir: &Path) -> String {
+        let code = self
+            .code
+            .map_or_else(|| "signal".to_owned(), |code| code.to_string());
+        let text = format!(
+            "exit: {code}\n--- stdout ---\n{}--- stderr ---\n{}",
+            self.stdout, self.stderr
+        );
+        crate::filtered(&text, dir)
+    }
+
+    /// The JSON document on stdout.
+    ///
+    /// # Panics
+    /// If there is none: the whole outcome is shown.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("no JSON on stdout ({e}): {self:?}"))
+    }
+
+    /// # Panics
+    /// If the exit code is another: the whole outcome is shown.
+    #[must_use]
+    pub fn expect(self, code: i32) -> Self {
+        self.check(code);
+        self
+    }
+
+    /// # Panics
+    /// If the exit code is another: the whole outcome is shown.
+    pub fn check(&self, code: i32) {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "exit code\nstdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
+    }
+}
+
+/// A folder with a HOME, a project and a state folder, and the program to run in it. Its stack is taken down on drop.
+#[derive(Debug)]
+pub struct Context {
+    dir: TempDir,
+    program: PathBuf,
+    sets: Vec<String>,
+    started: bool,
+}
+
+impl Context {
+    /// # Panics
+    /// If no temporary folder can be made.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("kedactl-test-")
+            .tempdir()
+            .expect("a temporary folder");
+        for folder in ["home", "project", "state"] {
+            std::fs::create_dir(dir.path().join(folder)).expect("a folder");
+        }
+        Self {
+            dir,
+            program: program.into(),
+            sets: Vec::new(),
+            started: false,
+        }
+    }
+
+    /// Names the services' programs and a free port, so that `up` can run.
+    #[must_use]
+    pub fn with_services(mut self, api: &Path, worker: &Path) -> Self {
+        self.sets = vec![
+            format!("local.programs.api={}", api.display()),
+            format!("local.programs.worker={}", worker.display()),
+            format!("api.port={}", free_port()),
+        ];
+        self
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file of the project.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join("project").join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        let output = self.command(args).output().expect("the program starts");
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// `up` with the short intervals, this context's programs and port, and more arguments.
+    pub fn up(&mut self, more: &[&str]) -> Outcome {
+        self.started = true;
+        let mut args = vec!["up", "-f", "fast"];
+        for set in &self.sets {
+            args.extend(["--set", set]);
+        }
+        args.extend(more);
+        self.run(&args)
+    }
+
+    /// Starts the program in the background, its output piped.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts")
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the harness starts the program under test"
+    )]
+    fn command(&self, args: &[&str]) -> Command {
+        let dir = self.dir.path();
+        let mut command = Command::new(&self.program);
+        command
+            .args(args)
+            .current_dir(dir.join("project"))
+            .stdin(Stdio::null())
+            .env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env("HOME", dir.join("home"))
+            .env("KEDACTL_STATE_DIR", dir.join("state"));
+        command.env("LC_ALL", "C").env("COLUMNS", "100");
+        command
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.started {
+            self.run(&["down", "--purge"]);
+        }
+    }
+}
+
+/// A port that nothing listens on now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
