@@ -1,0 +1,49 @@
+//! The stack's own namespace, which must be there before its lock and its inventory.
+//! Must not create it where objects of the stack are somebody else's.
+
+use serde_json::json;
+
+use super::live::{Live, read_live};
+use super::owner::{Owner, owner};
+use super::prepare::{Prepared, prepare};
+use super::write::{Manner, write};
+use crate::connect::Cluster;
+use crate::error::Error;
+use crate::names::Stack;
+use crate::object::{ObjectRef, text};
+
+/// Makes sure of it: as it is rendered where it is rendered, else bare. Names it where it is ours.
+pub(crate) async fn ensure_namespace(
+    cluster: &Cluster,
+    stack: &Stack,
+    refuse: impl Fn(&Live) -> Result<(), Error>,
+    prepared: &[Prepared],
+) -> Result<Option<ObjectRef>, Error> {
+    let reference = ObjectRef::new("v1", "Namespace", None, stack.namespace());
+    if let Some(live) = cluster.get(&reference).await? {
+        if text(&live, "/status/phase") == "Terminating" {
+            return Err(Error::Malformed {
+                what: reference.to_string(),
+                problem: "it is being deleted; run the command again when it is gone".into(),
+            });
+        }
+        let ours = owner(&live, stack) == Owner::Ours;
+        return Ok(ours.then_some(reference));
+    }
+    let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
+    refuse(&read_live(cluster, stack, &references).await?)?;
+    let manner = Manner {
+        revert_edits: false,
+        webhook_patience: std::time::Duration::ZERO,
+    };
+    if let Some(rendered) = prepared.iter().find(|it| it.reference == reference) {
+        write(cluster, rendered, None, manner).await?;
+        return Ok(Some(reference));
+    }
+    let bare =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stack.namespace()}});
+    for bare in prepare(&[bare], stack, |_| false)? {
+        write(cluster, &bare, None, manner).await?;
+    }
+    Ok(Some(reference))
+}

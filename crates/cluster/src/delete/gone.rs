@@ -1,0 +1,177 @@
+//! Waits until one object is gone, and knows what may hold it.
+//! Must not remove a finalizer but KEDA's, from an object but ours, and never without saying so.
+
+use std::time::Duration;
+
+use kube::core::params::ListParams;
+use serde_json::{Value as Json, json};
+use tokio::time::{Instant, sleep};
+
+use super::remove::Pace;
+use crate::connect::Cluster;
+use crate::error::Error;
+use crate::names::KEDA_FINALIZER;
+use crate::object::{ObjectRef, items, number, resource_version, text};
+
+/// What is waited for.
+pub(crate) struct Waiter<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) object: &'a ObjectRef,
+    pub(crate) uid: &'a str,
+    pub(crate) pace: Pace,
+}
+
+/// Returns once the object of that UID is gone; with a note where its finalizer had to be removed.
+pub(crate) async fn wait_gone(it: &Waiter<'_>) -> Result<Option<String>, Error> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(50);
+    let mut note = None;
+    loop {
+        let live = it.cluster.get(it.object).await?;
+        let Some(live) = live.filter(|live| text(live, "/metadata/uid") == it.uid) else {
+            return Ok(note);
+        };
+        let waited = start.elapsed();
+        if note.is_none() && held_by_keda(it.object, &live) {
+            note = release(it, &live, waited).await?;
+        }
+        if waited >= it.pace.patience {
+            return Err(stuck(it.object, &live, waited));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}
+
+fn held_by_keda(object: &ObjectRef, live: &Json) -> bool {
+    let deleted = !text(live, "/metadata/deletionTimestamp").is_empty();
+    let held = items(live, "/metadata/finalizers")
+        .iter()
+        .any(|it| it == KEDA_FINALIZER);
+    object.group() == "keda.sh" && deleted && held
+}
+
+/// The escape hatch: KEDA alone removes this finalizer, and where KEDA is gone nobody does.
+async fn release(it: &Waiter<'_>, live: &Json, waited: Duration) -> Result<Option<String>, Error> {
+    let why = if it.pace.release_finalizers {
+        "as was asked for"
+    } else if waited >= it.pace.orphaned && !operator_runs(it.cluster).await {
+        "no KEDA operator is there to do it"
+    } else {
+        return Ok(None);
+    };
+    let rest: Vec<&Json> = items(live, "/metadata/finalizers")
+        .iter()
+        .filter(|it| *it != KEDA_FINALIZER)
+        .collect();
+    let body = json!({"metadata": {"finalizers": rest, "resourceVersion": resource_version(live)}});
+    match it.cluster.merge(it.object, &body).await {
+        Ok(_) => {
+            let note = format!("{KEDA_FINALIZER} was removed: {why}");
+            tracing::warn!(object = %it.object, "{note}");
+            Ok(Some(note))
+        }
+        // It went or changed meanwhile: the next look decides.
+        Err(Error::Api { source, .. }) if source.is_not_found() || source.is_conflict() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a KEDA operator runs anywhere. Where we may not look, it is taken to run.
+pub(crate) async fn operator_runs(cluster: &Cluster) -> bool {
+    let by_name = ListParams::default().fields("metadata.name=keda-operator");
+    let by_label = ListParams::default().labels("app.kubernetes.io/name=keda-operator");
+    for query in [by_name, by_label] {
+        match cluster.list_by("apps/v1", "Deployment", None, query).await {
+            Ok(found) => {
+                let available = |it: &Json| number(it, "/status/availableReplicas").unwrap_or(0);
+                if found.iter().any(|it| available(it) > 0) {
+                    return true;
+                }
+            }
+            Err(_) => return true,
+        }
+    }
+    false
+}
+
+fn stuck(object: &ObjectRef, live: &Json, waited: Duration) -> Error {
+    let finalizers: Vec<&str> = items(live, "/metadata/finalizers")
+        .iter()
+        .filter_map(Json::as_str)
+        .collect();
+    // A namespace says what is left in it.
+    let remains: Vec<&str> = items(live, "/status/conditions")
+        .iter()
+        .filter(|it| text(it, "/status") == "True")
+        .map(|it| text(it, "/message"))
+        .filter(|it| !it.is_empty())
+        .collect();
+    let (reason, cure) = if finalizers.contains(&KEDA_FINALIZER) {
+        (
+            format!("{KEDA_FINALIZER} is not removed by the KEDA operator"),
+            "look at the operator's log (kubectl logs -A -l app.kubernetes.io/name=keda-operator); \
+             to go on without it: kedactl down --release-finalizers"
+                .to_owned(),
+        )
+    } else if !remains.is_empty() {
+        (
+            remains.join("; "),
+            "delete what is left in it, or let its controllers finish".to_owned(),
+        )
+    } else if !finalizers.is_empty() {
+        (
+            format!("it waits for finalizer {}", finalizers.join(", ")),
+            "see whether the controller of that finalizer runs".to_owned(),
+        )
+    } else {
+        (
+            "its pods are still stopping".to_owned(),
+            "run the command again, or see what its pods wait for".to_owned(),
+        )
+    };
+    Error::Stuck {
+        object: Box::new(object.clone()),
+        reason,
+        waited,
+        cure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_deleted_keda_object_is_held_by_keda() {
+        let scaler = ObjectRef::new("keda.sh/v1alpha1", "ScaledObject", Some("n"), "w");
+        let map = ObjectRef::new("v1", "ConfigMap", Some("n"), "w");
+        let held = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [KEDA_FINALIZER]}});
+        let living = json!({"metadata": {"finalizers": [KEDA_FINALIZER]}});
+        let other =
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}});
+        assert!(held_by_keda(&scaler, &held));
+        assert!(
+            !held_by_keda(&map, &held)
+                && !held_by_keda(&scaler, &living)
+                && !held_by_keda(&scaler, &other)
+        );
+    }
+
+    #[test]
+    fn what_holds_an_object_is_named() {
+        let namespace = ObjectRef::new("v1", "Namespace", None, "keda");
+        let live = json!({"status": {"conditions": [
+            {"type": "NamespaceContentRemaining", "status": "True", "message": "scaledobjects.keda.sh has 1 resource instances"},
+            {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "fine"}]}});
+        insta::assert_snapshot!(stuck(&namespace, &live, Duration::from_secs(60)),
+            @"Namespace keda is still there 60 s after its deletion: scaledobjects.keda.sh has 1 resource instances");
+        let live = json!({"metadata": {"finalizers": [KEDA_FINALIZER]}});
+        assert!(
+            stuck(&namespace, &live, Duration::from_secs(1))
+                .hint()
+                .unwrap()
+                .contains("--release-finalizers")
+        );
+    }
+}

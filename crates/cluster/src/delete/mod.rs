@@ -1,0 +1,12 @@
+//! Taking things away: in an order that cannot hang, and never more than is ours.
+//! Must not delete data without being told to purge.
+
+mod gone;
+mod remove;
+mod select;
+mod teardown;
+
+pub use remove::{Outcome, Removed};
+pub(crate) use remove::{Pace, remove};
+pub(crate) use select::{Candidate, select};
+pub use teardown::{Data, DownOptions, Teardown, down};
