@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use crate::api::Write;
 use crate::connect::Cluster;
@@ -99,12 +99,6 @@ pub(crate) fn reference(stack: &Stack) -> ObjectRef {
         Some(stack.namespace()),
         &stack.inventory_name(),
     )
-}
-
-/// Whether an object is the inventory itself.
-pub(crate) fn is_inventory(object: &Json) -> bool {
-    text(object, "/kind") == "ConfigMap"
-        && text(object, "/metadata/name").starts_with("kedactl-inventory-")
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ pub use names::{
 };
 pub use object::ObjectRef;
 pub use plan::{Plan, Planned};
-pub use read::*;
+pub use read::{
+    AutoscalerView, ContainerView, EventView, LogLine, LogOptions, Made, PodView, ScalerView,
+    Wanted, autoscalers, ensure_secret, events, follow_logs, pods, read_secret, scalers,
+};
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,
     ready, status, stored_release, workloads_of_release,

@@ -123,6 +123,12 @@ impl ApiError {
             Self::Status(status) if status.code == 401 => {
                 Some("the credentials of this context are not accepted; log in again".into())
             }
+            Self::Status(status) if status.message.contains("being terminated") => {
+                Some("its namespace is being deleted: run the command again when it is gone".into())
+            }
+            Self::Status(status) if status.message.contains("field is immutable") => Some(
+                "Kubernetes does not let this field change: delete the object, and run the command again".into(),
+            ),
             Self::Status(status) if status.code == 403 => Some(forbidden(&status.message)),
             Self::Status(_) | Self::Answer(_) => None,
             Self::Unreachable { .. } | Self::TimedOut { .. } => Some(

@@ -12,13 +12,22 @@ use crate::error::Error;
 use crate::names::Stack;
 use crate::object::{ObjectRef, text};
 
-/// Makes sure of it: as it is rendered where it is rendered, else bare. Names it where it is ours.
+/// The stack's namespace, as it was found or made.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Its name, where it is ours.
+    pub(crate) ours: Option<ObjectRef>,
+    /// This run made it.
+    pub(crate) created: bool,
+}
+
+/// Makes sure of it: as it is rendered where it is rendered, else bare.
 pub(crate) async fn ensure_namespace(
     cluster: &Cluster,
     stack: &Stack,
     refuse: impl Fn(&Live) -> Result<(), Error>,
     prepared: &[Prepared],
-) -> Result<Option<ObjectRef>, Error> {
+) -> Result<Home, Error> {
     let reference = ObjectRef::new("v1", "Namespace", None, stack.namespace());
     if let Some(live) = cluster.get(&reference).await? {
         if text(&live, "/status/phase") == "Terminating" {
@@ -28,7 +37,10 @@ pub(crate) async fn ensure_namespace(
             });
         }
         let ours = owner(&live, stack) == Owner::Ours;
-        return Ok(ours.then_some(reference));
+        return Ok(Home {
+            ours: ours.then_some(reference),
+            created: false,
+        });
     }
     let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
     refuse(&read_live(cluster, stack, &references).await?)?;
@@ -38,12 +50,19 @@ pub(crate) async fn ensure_namespace(
     };
     if let Some(rendered) = prepared.iter().find(|it| it.reference == reference) {
         write(cluster, rendered, None, manner).await?;
-        return Ok(Some(reference));
+        return Ok(created(reference));
     }
     let bare =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stack.namespace()}});
     for bare in prepare(&[bare], stack, |_| false)? {
         write(cluster, &bare, None, manner).await?;
     }
-    Ok(Some(reference))
+    Ok(created(reference))
+}
+
+fn created(reference: ObjectRef) -> Home {
+    Home {
+        ours: Some(reference),
+        created: true,
+    }
 }

@@ -16,7 +16,7 @@ use super::live::{Live, fetched, read_live};
 use super::namespace::ensure_namespace;
 use super::owner::{Adopt, Owner, owner};
 use super::prepare::{Prepared, defined_here, prepare};
-use super::report::Applied;
+use super::report::{Applied, Change};
 use super::write::{Manner, write};
 use crate::connect::Cluster;
 use crate::delete::{Pace, Removed, remove, select};
@@ -67,6 +67,8 @@ pub struct Run {
     live: Arc<Mutex<Live>>,
     inventory: Inventory,
     kept: Vec<ObjectRef>,
+    /// The stack's namespace, if this run had to make it before its lock.
+    made: Option<ObjectRef>,
     lease: Held,
 }
 
@@ -146,7 +148,7 @@ impl Run {
         let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
         let refuse = |live: &Live| refuse_foreign(&prepared, live, stack, options.adopt);
         let home = ensure_namespace(cluster, stack, refuse, &prepared).await?;
-        let kept: Vec<ObjectRef> = kept.iter().cloned().chain(home).collect();
+        let kept: Vec<ObjectRef> = kept.iter().cloned().chain(home.ours.clone()).collect();
         let lease = Held::acquire(cluster, stack, &options.holder).await?;
         let begun = async {
             let (live, before) = tokio::try_join!(
@@ -176,6 +178,7 @@ impl Run {
             live: Arc::new(Mutex::new(live)),
             inventory,
             kept,
+            made: home.ours.filter(|_| home.created),
             lease,
         })
     }
@@ -249,8 +252,11 @@ impl Run {
         let (mut all, mut failed) = (Vec::new(), Vec::new());
         while let Some(outcome) = tasks.join_next().await {
             match outcome {
-                Ok(Ok(applied)) => {
+                Ok(Ok(mut applied)) => {
                     done += 1;
+                    if self.made.as_ref() == Some(&applied.object) {
+                        applied.change = Change::Created;
+                    }
                     if applied.changed() {
                         step.progress(done, Some(total), applied.object.to_string());
                     }

@@ -12,9 +12,13 @@ use super::prepare::Prepared;
 use super::report::{Applied, Change, change};
 use crate::api::{Answer, ApiError, Write};
 use crate::connect::Cluster;
+use crate::delete::{Pace, Waiter, wait_gone};
 use crate::error::Error;
 use crate::names::{HASH_ANNOTATION, MANAGER};
 use crate::object::{ObjectRef, annotation, items, number, resource_version, text};
+
+/// Our second field manager, which keeps replicas until an autoscaler takes them.
+const HANDOVER: &str = "kedactl-handover";
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,7 @@ pub(crate) async fn write(
         };
         return Ok((applied, live.clone()));
     }
+    let live = settle_deletion(cluster, object, live).await?;
     if let Some(live) = live {
         hand_over_replicas(cluster, prepared, live).await?;
     }
@@ -63,6 +68,30 @@ pub(crate) async fn write(
         reverted,
     };
     Ok((applied, answer.body))
+}
+
+/// An object that is on its way out would take the change with it: it is waited for, and made anew.
+async fn settle_deletion<'a>(
+    cluster: &Cluster,
+    object: &ObjectRef,
+    live: Option<&'a Json>,
+) -> Result<Option<&'a Json>, Error> {
+    let leaving = |it: &&Json| !text(it, "/metadata/deletionTimestamp").is_empty();
+    let Some(leaving) = live.filter(leaving) else {
+        return Ok(live);
+    };
+    let waiter = Waiter {
+        cluster,
+        object,
+        uid: text(leaving, "/metadata/uid"),
+        pace: Pace {
+            patience: Duration::from_secs(90),
+            orphaned: Duration::from_secs(10),
+            release_finalizers: false,
+        },
+    };
+    wait_gone(&waiter).await?;
+    Ok(None)
 }
 
 /// Applies; waits out the one denial that is known to pass by itself.
@@ -106,7 +135,8 @@ async fn revert(
     conflicts: Vec<Conflict>,
     manner: Manner,
 ) -> Result<(Answer, Vec<String>), Error> {
-    if !manner.revert_edits || !conflicts.iter().all(Conflict::by_hand) {
+    let may_take = |it: &Conflict| it.manager == HANDOVER || (manner.revert_edits && it.by_hand());
+    if !conflicts.iter().all(may_take) {
         return Err(Error::Conflict(conflicts));
     }
     let answer = cluster.patch_apply(object, body, Write::Forced).await?;
@@ -149,7 +179,7 @@ async fn hand_over_replicas(
     let body = json!({"apiVersion": object.api_version, "kind": object.kind,
         "metadata": {"name": object.name, "namespace": object.namespace}, "spec": {"replicas": replicas}});
     cluster
-        .patch_apply_as("kedactl-handover", object, &body, Write::Real)
+        .patch_apply_as(HANDOVER, object, &body, Write::Real)
         .await?;
     Ok(())
 }

@@ -140,6 +140,8 @@ fn stuck(object: &ObjectRef, live: &Json, waited: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -172,6 +174,87 @@ mod tests {
                 .hint()
                 .unwrap()
                 .contains("--release-finalizers")
+        );
+    }
+
+    /// An API server with one ScaledObject that is being deleted, and with or without an operator.
+    fn api_server(operator: bool) -> (Cluster, Arc<Mutex<Vec<String>>>) {
+        let released = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&released);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let log = Arc::clone(&log);
+            async move {
+                let path = request.uri().path().to_owned();
+                let mut log = log.lock().unwrap();
+                let body = if path.ends_with("/deployments") {
+                    let count = u8::from(operator);
+                    json!({"items": [{"metadata": {"name": "keda-operator"}, "status": {"availableReplicas": count}}]})
+                } else if request.method() == http::Method::PATCH {
+                    log.push(path);
+                    json!({})
+                } else if log.is_empty() {
+                    json!({"metadata": {"uid": "u", "resourceVersion": "7", "deletionTimestamp": "2026-01-01T00:00:00Z",
+                        "finalizers": [KEDA_FINALIZER]}})
+                } else {
+                    let gone = json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+                    let answer = http::Response::builder().status(404);
+                    return answer.body(kube::client::Body::from(gone.to_string().into_bytes()));
+                };
+                http::Response::builder()
+                    .body(kube::client::Body::from(body.to_string().into_bytes()))
+            }
+        });
+        let cluster = Cluster::over(kube::Client::new(service, "default"));
+        (cluster, released)
+    }
+
+    async fn wait(cluster: &Cluster, release_finalizers: bool) -> Result<Option<String>, Error> {
+        let pace = Pace {
+            patience: Duration::from_secs(60),
+            orphaned: Duration::from_secs(5),
+            release_finalizers,
+        };
+        let object = &ObjectRef::new("keda.sh/v1alpha1", "ScaledObject", Some("n"), "w");
+        wait_gone(&Waiter {
+            cluster,
+            object,
+            uid: "u",
+            pace,
+        })
+        .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_operator_the_finalizer_goes_after_a_while_and_it_is_said() {
+        let (cluster, released) = api_server(false);
+        let start = Instant::now();
+        let note = wait(&cluster, false).await.unwrap().unwrap();
+        assert!(note.contains("no KEDA operator is there"), "{note}");
+        assert!(
+            start.elapsed() >= Duration::from_secs(5),
+            "{:?}",
+            start.elapsed()
+        );
+        assert_eq!(released.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_an_operator_the_finalizer_stays_and_the_wait_is_bounded() {
+        let (cluster, released) = api_server(true);
+        let error = wait(&cluster, false).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("is not removed by the KEDA operator"),
+            "{error}"
+        );
+        assert!(released.lock().unwrap().is_empty());
+        assert!(
+            wait(&cluster, true)
+                .await
+                .unwrap()
+                .unwrap()
+                .contains("as was asked for")
         );
     }
 }

@@ -6,7 +6,8 @@ mod remove;
 mod select;
 mod teardown;
 
+pub(crate) use gone::{Waiter, wait_gone};
 pub use remove::{Outcome, Removed};
 pub(crate) use remove::{Pace, remove};
-pub(crate) use select::{Candidate, select};
+pub(crate) use select::select;
 pub use teardown::{Data, DownOptions, Teardown, down};

@@ -1,0 +1,177 @@
+//! Logs of several pods in one stream, surviving restarts of containers, pods and the API server.
+//! Must not lose a line between two connections, nor tell one twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::follow::{Source, follow};
+use super::views::{PodView, pods};
+use crate::connect::Cluster;
+use crate::error::Error;
+use crate::mask::Secrets;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LogLine {
+    /// The pod's component (`api`), or its name where it has none.
+    pub component: String,
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// When the runtime read it, RFC 3339 with nanoseconds.
+    pub at: String,
+    /// The line without its end, known secrets masked.
+    pub text: String,
+}
+
+/// What to read.
+#[derive(Debug, Clone, Default)]
+pub struct LogOptions {
+    /// Namespaces to look in.
+    pub namespaces: Vec<String>,
+    /// Label selector of the pods.
+    pub selector: Option<String>,
+    /// Components to read; all where there are none.
+    pub components: Vec<String>,
+    /// Lines from before, a container; all of them where it is absent.
+    pub tail: Option<i64>,
+    /// Only lines of the last so many seconds.
+    pub since_s: Option<i64>,
+    /// Go on with what comes.
+    pub follow: bool,
+    /// Taken out of every line.
+    pub secrets: Secrets,
+}
+
+impl LogOptions {
+    fn chooses(&self, pod: &PodView) -> bool {
+        self.components.is_empty() || self.components.contains(&pod.component)
+    }
+}
+
+/// Sends lines until the receiver is dropped, or, without `follow`, until everything was read.
+/// Without `follow` the lines come in order of time; with it, each container's in its order.
+pub async fn follow_logs(
+    cluster: &Cluster,
+    options: LogOptions,
+    lines: mpsc::Sender<LogLine>,
+) -> Result<(), Error> {
+    if !options.follow {
+        return once(cluster, &options, lines).await;
+    }
+    let mut readers: HashMap<Source, Reader> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    let mut first = true;
+    loop {
+        let found = match sources(cluster, &options).await {
+            Ok(found) => found,
+            // The streams that are open go on; the list is asked for again.
+            Err(error) if !first && error.class() == crate::Class::Connection => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        for (source, ended) in found {
+            let reader = readers.entry(source.clone()).or_default();
+            if !reader.is_due(ended) {
+                continue;
+            }
+            // What appears later is read from its beginning.
+            let window = if first {
+                (options.tail, options.since_s)
+            } else {
+                (None, None)
+            };
+            let last = Arc::clone(&reader.last);
+            let output = (options.secrets.clone(), lines.clone());
+            reader.task = Some(tasks.spawn(follow(cluster.clone(), source, window, last, output)));
+        }
+        first = false;
+        tokio::select! {
+            () = lines.closed() => return Ok(()),
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+        while tasks.try_join_next().is_some() {}
+    }
+}
+
+/// One instance of a container, and how far it was read.
+#[derive(Debug, Default)]
+struct Reader {
+    /// Time of the last line that was told.
+    last: Arc<Mutex<String>>,
+    task: Option<AbortHandle>,
+    /// It was read once more after it ended.
+    complete: bool,
+}
+
+impl Reader {
+    /// Whether it must be read (again): a stream may end without the container ending, and a container
+    /// may end while no stream is open.
+    fn is_due(&mut self, ended: bool) -> bool {
+        let idle = self.task.as_ref().is_none_or(AbortHandle::is_finished);
+        if !idle || self.complete {
+            return false;
+        }
+        self.complete = ended;
+        true
+    }
+}
+
+/// Every container that has a log, and whether it ended.
+async fn sources(cluster: &Cluster, options: &LogOptions) -> Result<Vec<(Source, bool)>, Error> {
+    let mut all = Vec::new();
+    for namespace in &options.namespaces {
+        let found = pods(cluster, namespace, options.selector.as_deref()).await?;
+        for pod in found.iter().filter(|it| options.chooses(it)) {
+            for container in pod.containers.iter().filter(|it| it.state != "waiting") {
+                let ended = container.state == "terminated";
+                all.push((Source::new(pod, container), ended));
+            }
+        }
+    }
+    Ok(all)
+}
+
+async fn once(
+    cluster: &Cluster,
+    options: &LogOptions,
+    lines: mpsc::Sender<LogLine>,
+) -> Result<(), Error> {
+    let mut all = Vec::new();
+    for (source, _) in sources(cluster, options).await? {
+        let window = (options.tail, options.since_s);
+        all.extend(source.read(cluster, window, &options.secrets).await?);
+    }
+    all.sort_by(|a, b| a.at.cmp(&b.at));
+    for line in all {
+        if lines.send(line).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_instance_is_read_until_it_ended_and_once_more() {
+        let mut reader = Reader::default();
+        assert!(reader.is_due(false), "new");
+        let mut tasks = JoinSet::new();
+        reader.task = Some(tasks.spawn(std::future::pending::<()>()));
+        assert!(!reader.is_due(false), "its stream is open");
+        tasks.abort_all();
+        while tasks.join_next().await.is_some() {}
+        assert!(reader.is_due(false), "its stream ended, it did not");
+        assert!(reader.is_due(true), "it ended");
+        assert!(!reader.is_due(true), "it was read to its end");
+    }
+}
