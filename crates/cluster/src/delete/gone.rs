@@ -210,8 +210,8 @@ mod tests {
 
     async fn wait(cluster: &Cluster, release_finalizers: bool) -> Result<Option<String>, Error> {
         let pace = Pace {
-            patience: Duration::from_secs(60),
-            orphaned: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
+            orphaned: Duration::from_millis(300),
             release_finalizers,
         };
         let object = &ObjectRef::new("keda.sh/v1alpha1", "ScaledObject", Some("n"), "w");
@@ -224,21 +224,21 @@ mod tests {
         .await
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn without_an_operator_the_finalizer_goes_after_a_while_and_it_is_said() {
         let (cluster, released) = api_server(false);
         let start = Instant::now();
         let note = wait(&cluster, false).await.unwrap().unwrap();
         assert!(note.contains("no KEDA operator is there"), "{note}");
         assert!(
-            start.elapsed() >= Duration::from_secs(5),
+            start.elapsed() >= Duration::from_millis(300),
             "{:?}",
             start.elapsed()
         );
         assert_eq!(released.lock().unwrap().len(), 1);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn with_an_operator_the_finalizer_stays_and_the_wait_is_bounded() {
         let (cluster, released) = api_server(true);
         let error = wait(&cluster, false).await.unwrap_err();

@@ -205,34 +205,31 @@ mod tests {
         vec![(object(), Verdict::Failing { failure, settle })]
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_counts_once_it_lasted() {
-        let mut seen = Seen::default();
-        let verdicts = failing("Unschedulable", 10);
-        for _ in 0..10 {
-            assert!(seen.settled(&verdicts, Instant::now()).is_empty());
-            tokio::time::advance(Duration::from_secs(1)).await;
-        }
-        assert_eq!(seen.settled(&verdicts, Instant::now()).len(), 1);
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_that_went_away_starts_anew() {
-        let mut seen = Seen::default();
-        assert!(
-            seen.settled(&failing("Unschedulable", 10), Instant::now())
-                .is_empty()
-        );
-        tokio::time::advance(Duration::from_secs(9)).await;
+    #[test]
+    fn a_failure_counts_once_it_lasted() {
+        let (mut seen, start) = (Seen::default(), Instant::now());
+        let verdicts = failing("Unschedulable", 10);
+        for second in 0..10 {
+            assert!(seen.settled(&verdicts, after(start, second)).is_empty());
+        }
+        assert_eq!(seen.settled(&verdicts, after(start, 10)).len(), 1);
+    }
+
+    #[test]
+    fn a_failure_that_went_away_starts_anew() {
+        let (mut seen, start) = (Seen::default(), Instant::now());
+        let stuck = failing("Unschedulable", 10);
+        assert!(seen.settled(&stuck, start).is_empty());
         let waiting = vec![(object(), Verdict::Waiting("x".into()))];
-        assert!(seen.settled(&waiting, Instant::now()).is_empty());
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(
-            seen.settled(&failing("Unschedulable", 10), Instant::now())
-                .is_empty()
-        );
+        assert!(seen.settled(&waiting, after(start, 9)).is_empty());
+        assert!(seen.settled(&stuck, after(start, 11)).is_empty());
         assert_eq!(
-            seen.settled(&failing("OOMKilled", 0), Instant::now()).len(),
+            seen.settled(&failing("OOMKilled", 0), after(start, 11))
+                .len(),
             1
         );
     }
