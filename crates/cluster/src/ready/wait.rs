@@ -16,6 +16,10 @@ use crate::error::{Class, Error};
 use crate::mask::Secrets;
 use crate::object::ObjectRef;
 
+/// What just became ready must be so for this long: a program that ends at once, in a pod without a probe,
+/// is ready for a moment each time it is started.
+const STEADY: Duration = Duration::from_millis(1500);
+
 /// How to wait.
 #[derive(Debug, Clone)]
 pub struct ReadyOptions {
@@ -48,6 +52,7 @@ pub async fn ready(
     let start = Instant::now();
     let mut seen = Seen::default();
     let mut said = String::new();
+    let mut steady: Option<Instant> = None;
     let mut pause = Duration::from_millis(200);
     loop {
         let late = start.elapsed() >= options.within;
@@ -69,12 +74,15 @@ pub async fn ready(
                 )));
             }
         } else if let Some(line) = waiting_line(&verdicts) {
+            steady = None;
             if line != said {
                 step.waiting(line.clone());
                 said = line;
             }
-        } else {
+        } else if said.is_empty() || steady.is_some_and(|since| since.elapsed() >= STEADY) {
             return Ok(());
+        } else {
+            steady = steady.or_else(|| Some(Instant::now()));
         }
         if late {
             return Ok(());

@@ -1,6 +1,5 @@
 //! A namespace of one test's own, and what tests have in common.
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
