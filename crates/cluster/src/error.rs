@@ -146,7 +146,7 @@ pub enum Error {
     },
     /// Several objects failed in one step.
     #[error("{} objects failed, first: {}", .0.len(), first(.0))]
-    Several(Vec<Error>),
+    Several(Vec<Self>),
 }
 
 impl Error {

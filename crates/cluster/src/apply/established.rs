@@ -11,7 +11,7 @@ use crate::connect::Cluster;
 use crate::error::Error;
 use crate::object::{condition, condition_is, text};
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// Waits for every definition that was just created or changed.
 pub(crate) async fn wait_established(

@@ -53,7 +53,7 @@ impl Options {
             holder,
             parallel: 8,
             webhook_patience: Duration::from_secs(20),
-            prune_patience: Duration::from_secs(120),
+            prune_patience: Duration::from_mins(2),
         }
     }
 }
@@ -266,13 +266,11 @@ impl Run {
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             }
         }
-        match Error::from_many(failed) {
-            Some(error) => Err(error),
-            None => {
-                all.sort_by(|a, b| a.object.cmp(&b.object));
-                Ok(all)
-            }
+        if let Some(error) = Error::from_many(failed) {
+            return Err(error);
         }
+        all.sort_by(|a, b| a.object.cmp(&b.object));
+        Ok(all)
     }
 
     /// Prunes what the stack no longer has, shrinks the inventory to what is there, and gives the lock back.
@@ -302,7 +300,7 @@ impl Run {
         for reference in &surplus {
             match select(reference, live.get(reference), &self.stack, false) {
                 Ok(candidate) => chosen.push(candidate),
-                Err(stays) => all.push(stays),
+                Err(stays) => all.push(*stays),
             }
         }
         let pace = Pace {

@@ -166,7 +166,7 @@ mod tests {
         let live = json!({"status": {"conditions": [
             {"type": "NamespaceContentRemaining", "status": "True", "message": "scaledobjects.keda.sh has 1 resource instances"},
             {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "fine"}]}});
-        insta::assert_snapshot!(stuck(&namespace, &live, Duration::from_secs(60)),
+        insta::assert_snapshot!(stuck(&namespace, &live, Duration::from_mins(1)),
             @"Namespace keda is still there 60 s after its deletion: scaledobjects.keda.sh has 1 resource instances");
         let live = json!({"metadata": {"finalizers": [KEDA_FINALIZER]}});
         assert!(
@@ -177,7 +177,7 @@ mod tests {
         );
     }
 
-    /// An API server with one ScaledObject that is being deleted, and with or without an operator.
+    /// An API server with one `ScaledObject` that is being deleted, and with or without an operator.
     fn api_server(operator: bool) -> (Cluster, Arc<Mutex<Vec<String>>>) {
         let released = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&released);

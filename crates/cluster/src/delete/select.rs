@@ -21,11 +21,13 @@ pub(crate) fn select(
     live: Option<&Json>,
     stack: &Stack,
     purge: bool,
-) -> Result<Candidate, Removed> {
-    let outcome = |outcome| Removed {
-        object: reference.clone(),
-        outcome,
-        note: None,
+) -> Result<Candidate, Box<Removed>> {
+    let outcome = |outcome| {
+        Box::new(Removed {
+            object: reference.clone(),
+            outcome,
+            note: None,
+        })
     };
     let kept = |reason: &str| {
         outcome(Outcome::Kept {
@@ -59,6 +61,11 @@ pub(crate) fn select(
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "`json!` in the call reads better than a reference to it"
+    )]
+
     use super::*;
     use serde_json::json;
 

@@ -51,7 +51,7 @@ impl DownOptions {
         Self {
             data: Data::Keep,
             holder,
-            patience: Duration::from_secs(180),
+            patience: Duration::from_mins(3),
             orphaned: Duration::from_secs(5),
             release_finalizers: false,
         }
@@ -200,7 +200,7 @@ impl Teardown {
         for reference in &open {
             match select(reference, live.get(reference), &self.stack, purge) {
                 Ok(candidate) => chosen.push(candidate),
-                Err(stays) => self.note(vec![stays]),
+                Err(stays) => self.note(vec![*stays]),
             }
         }
         let removed = remove(&self.cluster, chosen, self.pace(), step).await?;
@@ -234,7 +234,7 @@ impl Teardown {
         for reference in &all {
             match select(reference, live.get(reference), &self.stack, purge) {
                 Ok(candidate) => chosen.push(candidate),
-                Err(stays) => self.note(vec![stays]),
+                Err(stays) => self.note(vec![*stays]),
             }
         }
         Ok(chosen)

@@ -59,7 +59,7 @@ fn lists(old: &[Json], new: &[Json], path: &mut String, out: &mut Vec<FieldChang
     if !(named(old) && named(new)) {
         for at in 0..old.len().max(new.len()) {
             step(path, &format!("[{at}]"), |path| {
-                walk(old.get(at), new.get(at), path, out)
+                walk(old.get(at), new.get(at), path, out);
             });
         }
         return;
@@ -78,7 +78,7 @@ fn lists(old: &[Json], new: &[Json], path: &mut String, out: &mut Vec<FieldChang
             find(new, name).map(|at| &new[at]),
         );
         step(path, &format!("[name={name:?}]"), |path| {
-            walk(old, new, path, out)
+            walk(old, new, path, out);
         });
     }
 }

@@ -237,7 +237,7 @@ mod tests {
             lines in proptest::collection::vec("[a-z ]{0,12}", 0..8),
             cuts in proptest::collection::vec(1..9_usize, 1..40),
         ) {
-            let whole: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let whole: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
             let (mut splitter, mut found, mut rest) = (Splitter::default(), Vec::new(), whole.as_bytes());
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() {

@@ -1,5 +1,10 @@
 //! Objects in their surroundings, and the judgement over them.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!` in the call reads better than a reference to it"
+)]
+
 use super::*;
 use serde_json::json;
 
@@ -7,7 +12,7 @@ fn deployment() -> ObjectRef {
     ObjectRef::new("apps/v1", "Deployment", Some("keda"), "api")
 }
 
-/// A Deployment that waits for one pod, its ReplicaSet, and a pod with that status.
+/// A Deployment that waits for one pod, its `ReplicaSet`, and a pod with that status.
 fn world(pod_status: Json, events: Json) -> World {
     let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api", "namespace": "keda", "uid": "d"},
         "spec": {"replicas": 1}, "status": {"replicas": 1, "updatedReplicas": 1}});

@@ -206,6 +206,11 @@ pub(crate) fn brief(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "`json!` in the call reads better than a reference to it"
+    )]
+
     use super::*;
     use serde_json::json;
 

@@ -70,10 +70,10 @@ pub fn status(object: &Json) -> Status {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => by_condition(object, "Established"),
         ("apiregistration.k8s.io", "APIService") => by_condition(object, "Available"),
         ("keda.sh", "ScaledObject" | "ScaledJob") => scaler(object),
-        ("", _)
-        | ("autoscaling" | "policy" | "batch" | "networking.k8s.io" | "coordination.k8s.io", _) => {
-            ready()
-        }
+        (
+            "" | "autoscaling" | "policy" | "batch" | "networking.k8s.io" | "coordination.k8s.io",
+            _,
+        ) => ready(),
         _ => custom(object),
     }
 }

@@ -1,5 +1,10 @@
 //! Tables of states and what they mean.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!` in the call reads better than a reference to it"
+)]
+
 use super::*;
 use serde_json::json;
 

@@ -74,6 +74,11 @@ pub(crate) fn claim_trouble(object: &ObjectRef, claim: &Json, world: &World) -> 
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::needless_pass_by_value,
+        reason = "`json!` in the call reads better than a reference to it"
+    )]
+
     use super::*;
     use serde_json::json;
 

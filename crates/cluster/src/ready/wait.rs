@@ -56,7 +56,7 @@ pub async fn ready(
     let mut pause = Duration::from_millis(200);
     loop {
         let late = start.elapsed() >= options.within;
-        let verdicts = match once(cluster, wanted, options.policy).await {
+        let verdicts = match Box::pin(once(cluster, wanted, options.policy)).await {
             Ok(verdicts) => verdicts,
             Err(error) if error.class() == Class::Connection && !late => {
                 step.waiting("the API server to answer again");
@@ -258,7 +258,7 @@ mod tests {
             object(),
             Verdict::Waiting("0 of 1 pods are available".into()),
         )];
-        let it = conclude(1, Duration::from_secs(300), Vec::new(), late).unwrap();
+        let it = conclude(1, Duration::from_mins(5), Vec::new(), late).unwrap();
         insta::assert_snapshot!(it, @"Deployment keda/api is not ready after 300 s: 0 of 1 pods are available");
         assert!(it.timed_out);
         assert!(conclude(1, Duration::ZERO, Vec::new(), Vec::new()).is_none());

@@ -124,7 +124,7 @@ pub(crate) fn event_time(event: &Json) -> String {
         .map(|it| text(event, it))
         .find(|it| !it.is_empty());
     // Fractions would sort before the bare second otherwise.
-    found.unwrap_or_default().replace('Z', "").to_owned()
+    found.unwrap_or_default().replace('Z', "")
 }
 
 #[cfg(test)]
