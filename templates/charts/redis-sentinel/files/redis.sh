@@ -12,14 +12,16 @@ empty() { [ ! -e "$DATA/redis/appendonlydir" ] && [ ! -e "$DATA/redis/dump.rdb" 
 # ahead ORDINAL: whether that server lived on while this one did not, or has keys where this one has no files.
 ahead() {
   state=$(redis "$(host "$1")" "INFO replication") || return 1
+  heard=$((heard + 1))
   [ "$(printf '%s\n' "$state" | info role)" = slave ] || return 0
   # Only a replica that had no link to its master since it started says -1.
   [ "$(printf '%s\n' "$state" | info master_link_down_since_seconds)" = -1 ] || return 0
   empty && [ -n "$(redis "$(host "$1")" "INFO keyspace" | info db0)" ]
 }
 
+# anyone_ahead: asks the other servers; `heard` tells how many answered.
 anyone_ahead() {
-  peer=0
+  peer=0 heard=0
   while [ "$peer" -lt "$NODES" ]; do
     if [ "$peer" != "$ordinal" ] && ahead "$peer"; then return 0; fi
     peer=$((peer + 1))
@@ -37,7 +39,9 @@ decide() {
     elif [ "$master" != "$own" ]; then
       return 0
     elif ! anyone_ahead; then
-      return 0
+      # Without data of its own it must hear from everybody first: at a first start, and when its volume was lost.
+      if ! empty || [ "$heard" -eq $((NODES - 1)) ] || [ "$waited" -ge "$PATIENCE" ]; then return 0; fi
+      reason="this server has no data, and only $heard others can be asked whether they have"
     elif [ "$waited" -lt "$((DOWN_AFTER / 1000 + 3))" ]; then
       # A fail-over may be on its way; a second one beside it would move the master twice.
       reason="the Sentinels may promote another server"
