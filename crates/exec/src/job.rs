@@ -151,12 +151,11 @@ impl Job {
             () = tokio::time::sleep(self.within) => Stop::TimedOut,
         };
         group.signal(Signal::INT);
-        let how = match tokio::time::timeout(self.patience, child.wait()).await {
-            Ok(status) => describe(status.map_err(refused)?),
-            Err(_) => {
-                group.signal(Signal::KILL);
-                describe(child.wait().await.map_err(refused)?)
-            }
+        let how = if let Ok(status) = tokio::time::timeout(self.patience, child.wait()).await {
+            describe(status.map_err(refused)?)
+        } else {
+            group.signal(Signal::KILL);
+            describe(child.wait().await.map_err(refused)?)
         };
         group.over();
         Err(match stop {

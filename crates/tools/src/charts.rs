@@ -129,10 +129,17 @@ impl Sum {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    })
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), ToolError> {
+fn collect(
+    root: &Path,
+    folder: &Path,
+    files: &mut Vec<(String, PathBuf)>,
+) -> Result<(), ToolError> {
     for entry in fs::read_dir(folder).map_err(ToolError::file(folder))? {
         let path = entry.map_err(ToolError::file(folder))?.path();
         if path.is_dir() {
@@ -155,11 +162,19 @@ mod tests {
         let chart = Chart::unpack("redis-sentinel", directory.path()).unwrap();
         let again = Chart::unpack("redis-sentinel", directory.path()).unwrap();
         assert_eq!(chart, again);
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/charts/redis-sentinel");
-        assert_eq!(Chart::at(&source).unwrap().digest, chart.digest, "a file is not built in");
+        let source =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/charts/redis-sentinel");
+        assert_eq!(
+            Chart::at(&source).unwrap().digest,
+            chart.digest,
+            "a file is not built in"
+        );
         fs::write(chart.path.join("values.yaml"), "cut").unwrap();
         assert_ne!(Chart::at(&chart.path).unwrap().digest, chart.digest);
-        assert_eq!(Chart::unpack("redis-sentinel", directory.path()).unwrap(), chart);
+        assert_eq!(
+            Chart::unpack("redis-sentinel", directory.path()).unwrap(),
+            chart
+        );
         assert_eq!(Chart::at(&chart.path).unwrap().digest, chart.digest);
     }
 }

@@ -106,7 +106,9 @@ pub enum ToolError {
         found: String,
     },
     /// What it printed is not what it should be.
-    #[error("{program} printed something else than expected when asked to {action} {subject}: {problem}")]
+    #[error(
+        "{program} printed something else than expected when asked to {action} {subject}: {problem}"
+    )]
     Garbled {
         /// `helm` or `kind`.
         program: &'static str,
@@ -198,19 +200,51 @@ impl ToolError {
 /// Cures for what helm and kind are known to say.
 fn hint_of(said: &str) -> Option<&'static str> {
     const KNOWN: &[(&str, &str)] = &[
-        ("cannot be imported into the current release", "an object of that name belongs to somebody else: rename the release, or delete the object"),
-        ("is invalid: annotations: Too long", "the object is too large for client-side apply: use helm 4, which applies on the server"),
-        ("ensure CRDs are installed first", "install the release that brings these kinds first (`dependsOn`)"),
-        ("context deadline exceeded", "a hook did not end in time: look at its Job's pods, or raise the release's timeout"),
-        ("Kubernetes cluster unreachable", "the API server does not answer: check the cluster and the kubeconfig"),
-        ("is forbidden", "the user of this kubeconfig lacks a permission: ask for it, or use another context"),
-        ("node(s) already exist", "a cluster of that name was half made: delete it with `kind delete cluster --name NAME`"),
-        ("Cannot connect to the Docker daemon", "start the Docker engine, or name another with DOCKER_HOST"),
-        ("port is already allocated", "another program has the port: free it, or change the port mappings"),
-        ("inotify", "raise fs.inotify.max_user_watches to 524288 and fs.inotify.max_user_instances to 512"),
+        (
+            "cannot be imported into the current release",
+            "an object of that name belongs to somebody else: rename the release, or delete the object",
+        ),
+        (
+            "is invalid: annotations: Too long",
+            "the object is too large for client-side apply: use helm 4, which applies on the server",
+        ),
+        (
+            "ensure CRDs are installed first",
+            "install the release that brings these kinds first (`dependsOn`)",
+        ),
+        (
+            "context deadline exceeded",
+            "a hook did not end in time: look at its Job's pods, or raise the release's timeout",
+        ),
+        (
+            "Kubernetes cluster unreachable",
+            "the API server does not answer: check the cluster and the kubeconfig",
+        ),
+        (
+            "is forbidden",
+            "the user of this kubeconfig lacks a permission: ask for it, or use another context",
+        ),
+        (
+            "node(s) already exist",
+            "a cluster of that name was half made: delete it with `kind delete cluster --name NAME`",
+        ),
+        (
+            "Cannot connect to the Docker daemon",
+            "start the Docker engine, or name another with DOCKER_HOST",
+        ),
+        (
+            "port is already allocated",
+            "another program has the port: free it, or change the port mappings",
+        ),
+        (
+            "inotify",
+            "raise fs.inotify.max_user_watches to 524288 and fs.inotify.max_user_instances to 512",
+        ),
     ];
+    // The two majors of helm do not agree on capitals.
+    let said = said.to_lowercase();
     KNOWN
         .iter()
-        .find(|(words, _)| said.contains(words))
+        .find(|(words, _)| said.contains(&words.to_lowercase()))
         .map(|(_, hint)| *hint)
 }

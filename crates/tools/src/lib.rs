@@ -16,4 +16,4 @@ pub use error::{Action, ToolError};
 pub use kedactl_exec::CancellationToken;
 pub use mask::Mask;
 pub use private::PrivateDir;
-pub use release::{ChartSource, Detect, Release, ReleaseName, Releases};
+pub use release::{ChartSource, Detect, RELEASES, Release, ReleaseName, Releases};

@@ -7,7 +7,13 @@ use serde_json::Value;
 const SHORTEST: usize = 4;
 /// Keys of values whose text is taken for a secret.
 const TELLING: [&str; 7] = [
-    "password", "passwd", "secret", "token", "credential", "apikey", "privatekey",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "privatekey",
 ];
 
 /// The texts that nobody may see. Grows while more becomes known, never shrinks.
@@ -55,7 +61,8 @@ impl Mask {
         if !self.secrets.contains(&text) {
             self.secrets.push(text);
             // The longest first: a secret may contain another.
-            self.secrets.sort_by_key(|text| std::cmp::Reverse(text.len()));
+            self.secrets
+                .sort_by_key(|text| std::cmp::Reverse(text.len()));
         }
     }
 
@@ -117,7 +124,10 @@ fn telling(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace(['-', '_'], "");
     // The name of a Secret or of a key in it is no secret.
     let names = ["existing", "name", "key", "file", "path"];
-    let is_name = names.iter().any(|part| key.starts_with(part) || (key.ends_with(part) && !key.ends_with("apikey") && !key.ends_with("privatekey")));
+    let is_name = names.iter().any(|part| {
+        key.starts_with(part)
+            || (key.ends_with(part) && !key.ends_with("apikey") && !key.ends_with("privatekey"))
+    });
     !is_name && TELLING.iter().any(|part| key.contains(part))
 }
 
@@ -126,12 +136,19 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().enumerate().fold(0_u32, |group, (index, byte)| {
-            group | u32::from(*byte) << (16 - 8 * index)
-        });
+        let group = chunk
+            .iter()
+            .enumerate()
+            .fold(0_u32, |group, (index, byte)| {
+                group | u32::from(*byte) << (16 - 8 * index)
+            });
         for index in 0..4 {
             let digit = ALPHABET[(group >> (18 - 6 * index)) as usize & 63];
-            text.push(if index <= chunk.len() { digit.into() } else { '=' });
+            text.push(if index <= chunk.len() {
+                digit.into()
+            } else {
+                '='
+            });
         }
     }
     text
@@ -161,7 +178,11 @@ mod tests {
     #[test]
     fn secrets_vanish_in_every_spelling() {
         let mask = Mask::new(["pa\"ss\nword-two"]);
-        let told = format!("{} {} | word-two", "pa\"ss\nword-two", base64(b"pa\"ss\nword-two"));
+        let told = format!(
+            "{} {} | word-two",
+            "pa\"ss\nword-two",
+            base64(b"pa\"ss\nword-two")
+        );
         assert_eq!(mask.apply(&told), "*** *** | ***");
         assert_eq!(mask.apply(r#"{"a":"pa\"ss\nword-two"}"#), r#"{"a":"***"}"#);
     }
@@ -174,7 +195,10 @@ mod tests {
             json!({"kind": "Secret", "data": {"a": base64(b"inside-a")}, "stringData": {"b": "inside-b"}}),
             json!({"kind": "ConfigMap", "data": {"a": "harmless"}}),
         ]);
-        let told = format!("hunter22 redis tok-1234 inside-a inside-b {} harmless", base64(b"inside-a"));
+        let told = format!(
+            "hunter22 redis tok-1234 inside-a inside-b {} harmless",
+            base64(b"inside-a")
+        );
         assert_eq!(mask.apply(&told), "*** redis *** *** *** *** harmless");
     }
 

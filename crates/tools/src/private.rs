@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use kedactl_exec::ProcId;
@@ -23,10 +23,11 @@ impl PrivateDir {
     pub fn inside(parent: &Path) -> Result<Self, ToolError> {
         folder(parent)?;
         sweep(parent);
-        let own = ProcId::own().map_or_else(String::new, |own| format!("{}-{}", own.pid, own.start_time));
-        // The crate makes it for this user alone (0700).
+        let own =
+            ProcId::own().map_or_else(String::new, |own| format!("{}-{}", own.pid, own.start_time));
         let directory = tempfile::Builder::new()
             .prefix(&format!("run-{own}-"))
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(parent)
             .map_err(ToolError::file(parent))?;
         Ok(Self { directory })

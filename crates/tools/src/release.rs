@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,10 @@ impl ReleaseName {
         if well {
             Ok(Self(name))
         } else {
-            Err(ToolError::Name { name, most: LONGEST_NAME })
+            Err(ToolError::Name {
+                name,
+                most: LONGEST_NAME,
+            })
         }
     }
 
@@ -69,6 +72,22 @@ pub struct Releases {
     #[serde(default)]
     pub releases: BTreeMap<ReleaseName, Release>,
 }
+
+/// The releases that are built in: name of the file below `values/releases/` and its text.
+pub const RELEASES: &[(&str, &str)] = &[
+    (
+        "keda.yaml",
+        include_str!("../../../values/releases/keda.yaml"),
+    ),
+    (
+        "metrics-server.yaml",
+        include_str!("../../../values/releases/metrics-server.yaml"),
+    ),
+    (
+        "redis.yaml",
+        include_str!("../../../values/releases/redis.yaml"),
+    ),
+];
 
 /// One declared release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,7 +186,10 @@ impl Release {
                 .filter(|version| !version.is_empty())
                 .ok_or_else(|| wrong("a chart that is fetched needs a `version`, so that the same one comes every time"))
         };
-        let is_path = self.chart.starts_with(['.', '/']) || self.chart.ends_with(".tgz");
+        let is_path = self.chart.starts_with(['.', '/'])
+            || Path::new(&self.chart)
+                .extension()
+                .is_some_and(|extension| extension == "tgz");
         match (&self.repo, is_path) {
             _ if self.chart.is_empty() => Err(wrong("`chart` is empty")),
             (Some(_), true) => Err(wrong("`repo` is given, but `chart` is a path")),
@@ -178,7 +200,11 @@ impl Release {
             (None, _) if self.chart.starts_with("oci://") => {
                 Ok(ChartSource::Oci(self.chart.clone(), pinned()?))
             }
-            (Some(repo), _) => Ok(ChartSource::Repo(repo.clone(), self.chart.clone(), pinned()?)),
+            (Some(repo), _) => Ok(ChartSource::Repo(
+                repo.clone(),
+                self.chart.clone(),
+                pinned()?,
+            )),
             (None, _) if crate::embedded(&self.chart).is_some() => {
                 Ok(ChartSource::Embedded(self.chart.clone()))
             }
@@ -202,6 +228,15 @@ impl Releases {
             return Ok(Self::default());
         };
         serde_json::from_value(document).map_err(|error| garbled(error.to_string()))
+    }
+
+    /// Every release that is built in.
+    pub fn built_in() -> Result<Self, ToolError> {
+        let mut all = Self::default();
+        for (_, text) in RELEASES {
+            all.releases.extend(Self::parse(text)?.releases);
+        }
+        Ok(all)
     }
 
     /// The names so that each comes after what it depends on; an unknown name or a circle is an error.

@@ -40,15 +40,10 @@ impl Helm {
         cancel: &CancellationToken,
     ) -> Result<Applied, ToolError> {
         let mut prepared = self.prepare(name, release, cancel).await?;
-        let rendered = self
-            .rendered(name, release, &mut prepared, cancel)
-            .await?;
+        let rendered = self.rendered(name, release, &mut prepared, cancel).await?;
         let marks = prepared.marks(&self.settings.stack, &rendered.text).pairs();
         let namespace = release.namespace.as_str();
-        if let Some(revision) = self
-            .deployed_with(name, namespace, &marks, cancel)
-            .await?
-        {
+        if let Some(revision) = self.deployed_with(name, namespace, &marks, cancel).await? {
             return Ok(Applied {
                 changed: false,
                 revision,
@@ -62,10 +57,7 @@ impl Helm {
             .finish(Action::Upgrade, name.as_str(), &job, &prepared.mask, cancel)
             .await?;
         let written: Written = json(Action::Upgrade, name.as_str(), &said)?;
-        match self
-            .deployed_with(name, namespace, &marks, cancel)
-            .await?
-        {
+        match self.deployed_with(name, namespace, &marks, cancel).await? {
             Some(revision) if revision == written.version => Ok(Applied {
                 changed: true,
                 revision,
@@ -97,9 +89,24 @@ impl Helm {
             .cluster_job(
                 name,
                 &release.namespace,
-                &["upgrade", name.as_str(), &chart, "--install", "--hide-notes", "--output", "json"],
+                &[
+                    "upgrade",
+                    name.as_str(),
+                    &chart,
+                    "--install",
+                    "--hide-notes",
+                    "--output",
+                    "json",
+                ],
             )?
-            .args(["--history-max", &history, "--labels", marks, "--description", &description])
+            .args([
+                "--history-max",
+                &history,
+                "--labels",
+                marks,
+                "--description",
+                &description,
+            ])
             .args(prepared.values_args());
         if release.create_namespace {
             job = job.arg("--create-namespace");

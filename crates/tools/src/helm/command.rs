@@ -152,7 +152,11 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
                 Some(Ok(document)) => return Ok(document),
                 // Not the parser's own words: they may quote a value.
                 Some(Err(error)) => {
-                    last = format!("broken JSON at line {}, column {}", error.line(), error.column());
+                    last = format!(
+                        "broken JSON at line {}, column {}",
+                        error.line(),
+                        error.column()
+                    );
                 }
                 None => {}
             }

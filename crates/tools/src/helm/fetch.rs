@@ -52,8 +52,14 @@ impl Helm {
         args.extend(reference);
         args.extend(["--version", version, "--destination", &destination]);
         let job = Self::timed_fetch(self.job(&args));
-        self.finish(Action::Fetch, reference[0], &job, &self.settings.mask, cancel)
-            .await?;
+        self.finish(
+            Action::Fetch,
+            reference[0],
+            &job,
+            &self.settings.mask,
+            cancel,
+        )
+        .await?;
         let archive = archive_in(private.path()).ok_or_else(|| ToolError::NoEffect {
             program: "helm",
             action: Action::Fetch,

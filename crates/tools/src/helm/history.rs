@@ -90,7 +90,13 @@ impl Helm {
             &["history", name.as_str(), "--max", "256", "--output", "json"],
         )?;
         let asked = self
-            .finish(Action::History, name.as_str(), &job, &self.settings.mask, cancel)
+            .finish(
+                Action::History,
+                name.as_str(),
+                &job,
+                &self.settings.mask,
+                cancel,
+            )
             .await;
         let said = match asked {
             Err(ToolError::Refused { said, .. }) if said.contains("release: not found") => {
@@ -115,13 +121,30 @@ impl Helm {
         let job = self.cluster_job(
             name,
             namespace,
-            &["list", "--deployed", "--filter", &filter, "--selector", labels, "--output", "json"],
+            &[
+                "list",
+                "--deployed",
+                "--filter",
+                &filter,
+                "--selector",
+                labels,
+                "--output",
+                "json",
+            ],
         )?;
         let said = self
-            .finish(Action::List, name.as_str(), &job, &self.settings.mask, cancel)
+            .finish(
+                Action::List,
+                name.as_str(),
+                &job,
+                &self.settings.mask,
+                cancel,
+            )
             .await?;
         let listed: Vec<Listed> = json(Action::List, name.as_str(), &said)?;
-        let found = listed.into_iter().find(|listed| listed.name == name.as_str());
+        let found = listed
+            .into_iter()
+            .find(|listed| listed.name == name.as_str());
         // Helm 3 writes the number as a text.
         Ok(found.and_then(|listed| match listed.revision {
             serde_json::Value::String(text) => text.parse().ok(),

@@ -70,9 +70,27 @@ mod tests {
     #[test]
     fn the_order_of_objects_does_not_count_and_everything_else_does() {
         let one = Marks::new("s", "d", &[b"a".to_vec()], "---\na: 1\n---\nb: 2\n");
-        assert_eq!(one, Marks::new("s", "d", &[b"a".to_vec()], "---\nb: 2\n---\na: 1\n"));
-        assert_ne!(one, Marks::new("s", "d", &[b"a".to_vec()], "---\na: 1\n---\nb: 3\n"));
-        assert_ne!(one, Marks::new("s", "d", &[b"a".to_vec(), Vec::new()], "---\na: 1\n---\nb: 2\n"));
-        assert!(one.pairs().split(',').all(|pair| pair.split('=').nth(1).unwrap().len() <= 63));
+        assert_eq!(
+            one,
+            Marks::new("s", "d", &[b"a".to_vec()], "---\nb: 2\n---\na: 1\n")
+        );
+        assert_ne!(
+            one,
+            Marks::new("s", "d", &[b"a".to_vec()], "---\na: 1\n---\nb: 3\n")
+        );
+        assert_ne!(
+            one,
+            Marks::new(
+                "s",
+                "d",
+                &[b"a".to_vec(), Vec::new()],
+                "---\na: 1\n---\nb: 2\n"
+            )
+        );
+        assert!(
+            one.pairs()
+                .split(',')
+                .all(|pair| pair.split('=').nth(1).unwrap().len() <= 63)
+        );
     }
 }

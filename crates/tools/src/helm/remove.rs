@@ -34,11 +34,23 @@ impl Helm {
         let job = self.cluster_job(
             name,
             namespace,
-            &["uninstall", name.as_str(), "--cascade", "foreground", "--ignore-not-found"],
+            &[
+                "uninstall",
+                name.as_str(),
+                "--cascade",
+                "foreground",
+                "--ignore-not-found",
+            ],
         )?;
         let job = Self::timed(job, TIMEOUT);
-        self.finish(Action::Uninstall, name.as_str(), &job, &self.settings.mask, cancel)
-            .await?;
+        self.finish(
+            Action::Uninstall,
+            name.as_str(),
+            &job,
+            &self.settings.mask,
+            cancel,
+        )
+        .await?;
         match self.history(name, namespace, cancel).await?.last() {
             None => Ok(Removed::Gone),
             Some(last) => Err(ToolError::NoEffect {
@@ -59,11 +71,20 @@ impl Helm {
         cancel: &CancellationToken,
     ) -> Result<u32, ToolError> {
         let number = revision.to_string();
-        let job = self
-            .cluster_job(name, namespace, &["rollback", name.as_str(), &number, "--no-hooks"])?;
+        let job = self.cluster_job(
+            name,
+            namespace,
+            &["rollback", name.as_str(), &number, "--no-hooks"],
+        )?;
         let job = Self::timed(job, TIMEOUT);
-        self.finish(Action::Rollback, name.as_str(), &job, &self.settings.mask, cancel)
-            .await?;
+        self.finish(
+            Action::Rollback,
+            name.as_str(),
+            &job,
+            &self.settings.mask,
+            cancel,
+        )
+        .await?;
         match self.history(name, namespace, cancel).await?.last() {
             Some(last) if last.status == Status::Deployed && last.revision > revision => {
                 Ok(last.revision)

@@ -72,7 +72,9 @@ impl Helm {
         for (index, file) in release.values_files.iter().enumerate() {
             let bytes = read(file)?;
             if let Ok(documents) = kedactl_config::documents(&String::from_utf8_lossy(&bytes)) {
-                documents.iter().for_each(|document| mask.add_values(document));
+                for document in &documents {
+                    mask.add_values(document);
+                }
             }
             // A copy: what is hashed is what helm reads, whatever happens to the file meanwhile.
             files.push(private.write(&format!("{index}.yaml"), &bytes)?);
@@ -102,7 +104,13 @@ impl Helm {
     ) -> Result<Rendered, ToolError> {
         let chart = prepared.chart.path.to_string_lossy().into_owned();
         let mut job = self
-            .job(&["template", name.as_str(), &chart, "--namespace", &release.namespace])
+            .job(&[
+                "template",
+                name.as_str(),
+                &chart,
+                "--namespace",
+                &release.namespace,
+            ])
             .args(prepared.values_args());
         if !release.skip_crds {
             job = job.arg("--include-crds");
@@ -116,14 +124,13 @@ impl Helm {
         let text = self
             .finish(Action::Render, name.as_str(), &job, &prepared.mask, cancel)
             .await?;
-        let objects: Vec<Value> = kedactl_config::documents(&text).map_err(|(line, problem)| {
-            ToolError::Garbled {
+        let objects: Vec<Value> =
+            kedactl_config::documents(&text).map_err(|(line, problem)| ToolError::Garbled {
                 program: "helm",
                 action: Action::Render,
                 subject: name.to_string(),
                 problem: prepared.mask.apply(&format!("line {line}: {problem}")),
-            }
-        })?;
+            })?;
         prepared.mask.add_objects(&objects);
         Ok(Rendered {
             chart: prepared.chart.clone(),

@@ -68,15 +68,12 @@ impl Helm {
                 last.updated, lease.holder
             ),
         );
-        match target {
-            Some(revision) => {
-                self.roll_back(name, namespace, revision, cancel).await?;
-                Ok(Some(Repaired::RolledBack(revision)))
-            }
-            None => {
-                self.uninstall(name, namespace, cancel).await?;
-                Ok(Some(Repaired::Uninstalled))
-            }
+        if let Some(revision) = target {
+            self.roll_back(name, namespace, revision, cancel).await?;
+            Ok(Some(Repaired::RolledBack(revision)))
+        } else {
+            self.uninstall(name, namespace, cancel).await?;
+            Ok(Some(Repaired::Uninstalled))
         }
     }
 }
@@ -115,8 +112,14 @@ mod tests {
     fn it_goes_back_to_what_was_deployed_last() {
         use Status::{Deployed, Failed, PendingInstall, PendingUpgrade, Superseded};
         assert_eq!(good(&history(&[PendingInstall])), None);
-        assert_eq!(good(&history(&[Superseded, Deployed, PendingUpgrade])), Some(2));
-        assert_eq!(good(&history(&[Superseded, Failed, PendingUpgrade])), Some(1));
+        assert_eq!(
+            good(&history(&[Superseded, Deployed, PendingUpgrade])),
+            Some(2)
+        );
+        assert_eq!(
+            good(&history(&[Superseded, Failed, PendingUpgrade])),
+            Some(1)
+        );
         assert_eq!(good(&history(&[Failed, PendingUpgrade])), None);
     }
 }

@@ -15,7 +15,10 @@ pub struct Version {
 }
 
 /// The oldest helm that has every flag that is used.
-const OLDEST: Version = Version { major: 3, minor: 18 };
+const OLDEST: Version = Version {
+    major: 3,
+    minor: 18,
+};
 
 impl Version {
     /// Reads what `helm version --short` says: `v3.19.0+g3d8990f`, `v4.1.0`; builds from source say `v3.19`.
@@ -65,12 +68,19 @@ mod tests {
         for (said, major, minor) in [
             ("v3.19.0+g3d8990f\n", 3, 19),
             ("v4.3\n", 4, 3),
-            ("WARNING: Kubernetes configuration file is group-readable\nv3.18.6+gb76a950\n", 3, 18),
+            (
+                "WARNING: Kubernetes configuration file is group-readable\nv3.18.6+gb76a950\n",
+                3,
+                18,
+            ),
         ] {
             assert_eq!(Version::parse(said).unwrap(), Version { major, minor });
         }
         let old = Version::parse("v3.12.3+g3a31588").unwrap_err();
         assert_eq!(old.to_string(), "helm is 3.12, 3.18 is needed");
-        assert!(matches!(Version::parse("command not found"), Err(ToolError::Garbled { .. })));
+        assert!(matches!(
+            Version::parse("command not found"),
+            Err(ToolError::Garbled { .. })
+        ));
     }
 }

@@ -74,7 +74,10 @@ impl Spec {
         }
         let nodes = config
             .as_object_mut()
-            .map(|map| map.entry("nodes").or_insert_with(|| json!([{"role": "control-plane"}])))
+            .map(|map| {
+                map.entry("nodes")
+                    .or_insert_with(|| json!([{"role": "control-plane"}]))
+            })
             .and_then(Value::as_array_mut)
             .filter(|nodes| !nodes.is_empty())
             .ok_or_else(|| wrong("`nodes` must be a list with a node in it"))?;
@@ -93,7 +96,9 @@ impl Spec {
 
     fn check_name(&self) -> Result<(), ToolError> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        let well = self.name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        let well = self
+            .name
+            .starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && self.name.len() <= LONGEST_NAME
             && self.name.chars().all(plain);
         if well {
@@ -120,14 +125,17 @@ impl Kind {
         spec.check_name()?;
         let (config, hash) = spec.labelled()?;
         let there = self.clusters(cancel).await?;
-        if there.iter().any(|other| *other == spec.name) {
+        if there.contains(&spec.name) {
             if self.adopt(spec, &hash, ask, cancel).await? {
                 return Ok(Ensured::Adopted);
             }
             step.progress(
                 0,
                 None,
-                format!("cluster {} was left half made: deleting it and starting again", spec.name),
+                format!(
+                    "cluster {} was left half made: deleting it and starting again",
+                    spec.name
+                ),
             );
             self.delete(&spec.name, cancel).await?;
         }
@@ -147,7 +155,9 @@ impl Kind {
         let begun = matches!(&record, Some(record) if record.phase == Phase::Creating);
         let kubeconfig = match self.write_kubeconfig(&spec.name, cancel).await {
             // Its first node has no kubeconfig yet.
-            Err(ToolError::Refused { .. } | ToolError::Garbled { .. }) if begun => return Ok(false),
+            Err(ToolError::Refused { .. } | ToolError::Garbled { .. }) if begun => {
+                return Ok(false);
+            }
             other => other?,
         };
         match ask(&kubeconfig).await {
@@ -155,8 +165,7 @@ impl Kind {
                 // Whatever was cut off, what answers with our label is what was wanted, if kind came to its end.
                 Ok(!begun)
             }
-            Seen::Silent if begun => Ok(false),
-            Seen::Answers { config: None } if begun => Ok(false),
+            Seen::Silent | Seen::Answers { config: None } if begun => Ok(false),
             Seen::Answers { .. } => Err(ToolError::OtherCluster {
                 name: spec.name.clone(),
             }),
@@ -188,7 +197,9 @@ impl Kind {
         )?;
         step.progress(0, None, format!("kind creates {}", spec.name));
         let mut job = self
-            .job(&["create", "cluster", "--name", &spec.name, "--retain", "--wait", "0s", "--config"])
+            .job(&[
+                "create", "cluster", "--name", &spec.name, "--retain", "--wait", "0s", "--config",
+            ])
             .arg(&file)
             .arg("--kubeconfig")
             .arg(self.kubeconfig(&spec.name))
@@ -216,7 +227,11 @@ impl Kind {
     /// Keeps the logs of what could not be made, then deletes it. The first error counts, not what goes wrong here.
     async fn give_up(&self, spec: &Spec, step: &Step<'_>, cancel: &CancellationToken) {
         match self.export_logs(&spec.name, &spec.logs, cancel).await {
-            Ok(()) => step.progress(0, None, format!("logs of the nodes are in {}", spec.logs.display())),
+            Ok(()) => step.progress(
+                0,
+                None,
+                format!("logs of the nodes are in {}", spec.logs.display()),
+            ),
             Err(error) => tracing::warn!(%error, "logs of a cluster that could not be made"),
         }
         if let Err(error) = self.delete(&spec.name, cancel).await {
@@ -245,7 +260,10 @@ mod tests {
         let two = json!({"name": "x", "nodes": [{"role": "control-plane", "labels": {"a": "b"}}, {"role": "worker"}]});
         let (config, second) = spec(two).labelled().unwrap();
         assert_ne!(first, second);
-        assert_eq!(config["nodes"][0]["labels"], json!({"a": "b", LABEL: second}));
+        assert_eq!(
+            config["nodes"][0]["labels"],
+            json!({"a": "b", LABEL: second})
+        );
         assert_eq!(config["name"], Value::Null);
         assert!(spec(json!({"nodes": []})).labelled().is_err());
         assert!(spec(json!([])).labelled().is_err());

@@ -50,9 +50,18 @@ impl Kind {
     }
 
     /// Names of a cluster's nodes, which are its containers' names; empty where there is no such cluster.
-    pub async fn nodes(&self, name: &str, cancel: &CancellationToken) -> Result<Vec<String>, ToolError> {
+    pub async fn nodes(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, ToolError> {
         let said = self
-            .call(Action::List, name, &["get", "nodes", "--name", name], cancel)
+            .call(
+                Action::List,
+                name,
+                &["get", "nodes", "--name", name],
+                cancel,
+            )
             .await?;
         Ok(lines(&said))
     }
@@ -74,7 +83,12 @@ impl Kind {
         cancel: &CancellationToken,
     ) -> Result<PathBuf, ToolError> {
         let said = self
-            .call(Action::Kubeconfig, name, &["get", "kubeconfig", "--name", name], cancel)
+            .call(
+                Action::Kubeconfig,
+                name,
+                &["get", "kubeconfig", "--name", name],
+                cancel,
+            )
             .await?;
         if !said.contains("certificate-authority-data") || !said.contains("server:") {
             return Err(ToolError::Garbled {
@@ -91,7 +105,11 @@ impl Kind {
 
     /// Deletes a cluster's containers and what is kept about it. A cluster that is not there is deleted already.
     pub async fn delete(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
-        let there = self.clusters(cancel).await?.iter().any(|other| other == name);
+        let there = self
+            .clusters(cancel)
+            .await?
+            .iter()
+            .any(|other| other == name);
         if there {
             let kubeconfig = self.kubeconfig(name);
             let job = self
@@ -99,7 +117,12 @@ impl Kind {
                 .arg(&kubeconfig)
                 .within(DELETE);
             self.finish(Action::Delete, name, &job, cancel).await?;
-            if self.clusters(cancel).await?.iter().any(|other| other == name) {
+            if self
+                .clusters(cancel)
+                .await?
+                .iter()
+                .any(|other| other == name)
+            {
                 return Err(ToolError::NoEffect {
                     program: "kind",
                     action: Action::Delete,

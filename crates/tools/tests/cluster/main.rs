@@ -1,0 +1,6 @@
+//! Helm and our own chart on a real cluster. Run by `./test --all`, which sets:
+//! `KEDACTL_TEST_KUBECONFIG`, `KEDACTL_TEST_HELM` (programs, separated by colons), `KEDACTL_TEST_REDIS_IMAGE` (on the nodes).
+
+mod helm;
+mod lab;
+mod redis;
