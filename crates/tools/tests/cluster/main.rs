@@ -1,5 +1,10 @@
 //! Helm and our own chart on a real cluster. Run by `./test --all`, which sets:
 //! `KEDACTL_TEST_KUBECONFIG`, `KEDACTL_TEST_HELM` (programs, separated by colons), `KEDACTL_TEST_REDIS_IMAGE` (on the nodes).
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "what fails here fails the test, and a namespace that is left is told"
+)]
 
 mod helm;
 mod lab;

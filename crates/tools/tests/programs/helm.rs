@@ -2,7 +2,7 @@
 
 use kedactl_plan::{Collect, Step};
 use kedactl_tools::helm::Helm;
-use kedactl_tools::{CancellationToken, Mask, Releases, ToolError};
+use kedactl_tools::{CancellationToken, Mask, ReleaseName, Releases, ToolError};
 
 use crate::support::{chart, helms, left_over, name, release, settings};
 
@@ -88,7 +88,7 @@ fn the_built_in_releases_are_whole() {
         .order()
         .unwrap()
         .into_iter()
-        .map(|name| name.as_str())
+        .map(ReleaseName::as_str)
         .collect();
     assert_eq!(names, ["keda", "metrics-server", "redis"]);
     for (name, release) in &all.releases {
@@ -105,7 +105,7 @@ fn declarations_are_read_checked_and_ordered() {
         .order()
         .unwrap()
         .into_iter()
-        .map(|name| name.as_str())
+        .map(ReleaseName::as_str)
         .collect();
     assert_eq!(order, ["a", "b"]);
     for (text, problem) in [

@@ -7,7 +7,6 @@ use kedactl_tools::helm::{Cluster, Settings};
 use kedactl_tools::{Mask, Release, ReleaseName, Releases};
 
 /// The real helms: those that `KEDACTL_TEST_HELM` lists, else the one in PATH.
-#[expect(clippy::disallowed_methods, reason = "a test's own environment")]
 pub(crate) fn helms() -> Vec<PathBuf> {
     let listed = std::env::var_os("KEDACTL_TEST_HELM").unwrap_or_default();
     let mut found: Vec<PathBuf> = std::env::split_paths(&listed)
@@ -39,7 +38,7 @@ pub(crate) fn settings(program: PathBuf, state: &Path) -> Settings {
     }
 }
 
-/// A chart with one ConfigMap and one Secret of what it is given.
+/// A chart with one `ConfigMap` and one Secret of what it is given.
 pub(crate) fn chart(at: &Path) -> PathBuf {
     let chart = at.join("small");
     std::fs::create_dir_all(chart.join("templates")).unwrap();
