@@ -104,9 +104,9 @@ impl Case {
     async fn cut(&self, kill: bool) {
         let cancel = CancellationToken::new();
         let hang = async {
-            let hook = ["get", "pod", "r-hook", "--output", "name"];
-            until_async("the hook runs", WITHIN, || async {
-                self.lab.kubectl(&hook).is_ok()
+            // Not the hook's pod: helm leaves it behind, and the next one finds it.
+            until_async("helm is at it", WITHIN, || async {
+                self.last().await.is_some_and(|status| status.locks())
             })
             .await;
             if !kill {
