@@ -17,7 +17,7 @@ pub(crate) struct Lab {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own environment")]
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; `./test --all` sets it"))
 }
 
