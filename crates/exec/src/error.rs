@@ -42,6 +42,14 @@ pub enum ExecError {
         /// The limit.
         within: Duration,
     },
+    /// It was asked to end before it was done, and has ended.
+    #[error("`{command}` was cancelled ({how})")]
+    Cancelled {
+        /// Command line, secrets masked.
+        command: String,
+        /// How it ended: "exit code 1", "signal 2", "not started".
+        how: String,
+    },
     /// A signal could not be sent.
     #[error("could not signal process {pid}")]
     Signal {

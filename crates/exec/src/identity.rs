@@ -65,15 +65,20 @@ impl ProcId {
 
     /// Sends `SIGKILL` to the process group that this process leads: itself and what it started.
     pub fn kill_group(self) -> Result<bool, ExecError> {
+        self.signal_group(Signal::KILL)
+    }
+
+    /// Sends a signal to the process group that this process leads; to it alone where it leads none.
+    pub fn signal_group(self, signal: Signal) -> Result<bool, ExecError> {
         let leads = procfs::stat(self.pid)
             .is_some_and(|stat| stat.start_time == self.start_time && stat.group == self.pid);
         if !leads {
-            return self.signal(Signal::KILL);
+            return self.signal(signal);
         }
         let Some(pid) = raw(self.pid) else {
             return Ok(false);
         };
-        match rustix::process::kill_process_group(pid, Signal::KILL) {
+        match rustix::process::kill_process_group(pid, signal) {
             Ok(()) => Ok(true),
             Err(Errno::SRCH) => Ok(false),
             Err(source) => Err(ExecError::Signal {

@@ -6,6 +6,7 @@
 mod error;
 mod find;
 mod identity;
+mod job;
 pub mod procfs;
 mod run;
 mod spawn;
@@ -13,6 +14,8 @@ mod spawn;
 pub use error::ExecError;
 pub use find::{find, find_first};
 pub use identity::{ProcId, signal_named};
-pub use run::{Output, Run, describe};
+pub use job::{Ended, Job};
+pub use run::{Output, Run, describe, last_words};
 pub use rustix::process::Signal;
 pub use spawn::{Exit, Spawn, Watched, gone};
+pub use tokio_util::sync::CancellationToken;

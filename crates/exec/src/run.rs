@@ -130,7 +130,7 @@ impl Run {
                 command: self.command_line(),
                 status: describe(output.status),
                 code: output.status.code(),
-                stderr_tail: self.masked(&tail(&stderr)),
+                stderr_tail: self.masked(&last_words(&stderr)),
             });
         }
         Ok(Output {
@@ -150,10 +150,7 @@ impl Run {
     }
 
     fn masked(&self, text: &str) -> String {
-        self.secrets
-            .iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        masked(text, &self.secrets)
     }
 }
 
@@ -167,7 +164,15 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
-fn quoted(word: &str) -> String {
+/// A text with `***` in place of every secret.
+pub(crate) fn masked(text: &str, secrets: &[String]) -> String {
+    secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -176,8 +181,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The last lines of a text, at most [`TAIL_LINES`] and [`TAIL_BYTES`].
-pub(crate) fn tail(text: &str) -> String {
+/// The last lines of what a program said, at most 8 lines and 2,000 bytes.
+pub fn last_words(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let kept = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     let mut from = kept.len().saturating_sub(TAIL_BYTES);

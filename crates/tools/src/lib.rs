@@ -2,3 +2,18 @@
 //!
 //! Law: what a program prints is never trusted where its effect can be asked for; values and secrets reach it
 //! by private files, and its output is masked before anybody sees it.
+
+mod charts;
+mod error;
+pub mod helm;
+pub mod kind;
+mod mask;
+mod private;
+mod release;
+
+pub use charts::{Chart, EMBEDDED_CHARTS, embedded};
+pub use error::{Action, ToolError};
+pub use kedactl_exec::CancellationToken;
+pub use mask::Mask;
+pub use private::PrivateDir;
+pub use release::{ChartSource, Detect, RELEASES, Release, ReleaseName, Releases};

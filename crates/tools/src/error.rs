@@ -1,0 +1,250 @@
+//! What can go wrong with helm and kind.
+//! Must not carry a secret: what a program said is masked before it comes here.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use kedactl_exec::ExecError;
+
+/// What a driver was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Asking the program who it is.
+    Version,
+    /// Rendering a chart.
+    Render,
+    /// Fetching a chart.
+    Fetch,
+    /// Reading a release's revisions.
+    History,
+    /// Installing or upgrading.
+    Upgrade,
+    /// Going back to an earlier revision.
+    Rollback,
+    /// Uninstalling.
+    Uninstall,
+    /// Listing what is there.
+    List,
+    /// Creating a cluster.
+    Create,
+    /// Deleting a cluster.
+    Delete,
+    /// Writing a cluster's kubeconfig.
+    Kubeconfig,
+    /// Collecting a cluster's logs.
+    ExportLogs,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "ask for the version",
+            Self::Render => "render the chart",
+            Self::Fetch => "fetch the chart",
+            Self::History => "read the history",
+            Self::Upgrade => "install or upgrade",
+            Self::Rollback => "roll back",
+            Self::Uninstall => "uninstall",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Kubeconfig => "write the kubeconfig",
+            Self::ExportLogs => "export logs",
+        })
+    }
+}
+
+/// Why helm or kind did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The program is missing, could not be started, hung or was cancelled.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The program refused.
+    #[error("{program} could not {action} {subject} ({how}): {said}")]
+    Refused {
+        /// `helm` or `kind`.
+        program: &'static str,
+        /// What it was asked for.
+        action: Action,
+        /// The release, chart or cluster.
+        subject: String,
+        /// "exit code 1".
+        how: String,
+        /// Its last words, masked.
+        said: String,
+    },
+    /// The release is locked by an operation that nobody may be running any more.
+    #[error("release {release} is {status} since {since}")]
+    Locked {
+        /// The release.
+        release: String,
+        /// `pending-install`, `pending-upgrade`, `pending-rollback` or `uninstalling`.
+        status: String,
+        /// When it was locked, as helm says it.
+        since: String,
+    },
+    /// A field belongs to somebody else, and helm does not take it by force.
+    #[error("release {release} claims a field that another manager owns: {said}")]
+    Conflict {
+        /// The release.
+        release: String,
+        /// Helm's words: field and manager.
+        said: String,
+    },
+    /// The program succeeded, but its effect is not there.
+    #[error("{program} said that it could {action} {subject}, but {found}")]
+    NoEffect {
+        /// `helm` or `kind`.
+        program: &'static str,
+        /// What it was asked for.
+        action: Action,
+        /// The release or cluster.
+        subject: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// What it printed is not what it should be.
+    #[error(
+        "{program} printed something else than expected when asked to {action} {subject}: {problem}"
+    )]
+    Garbled {
+        /// `helm` or `kind`.
+        program: &'static str,
+        /// What it was asked for.
+        action: Action,
+        /// The release, chart or cluster.
+        subject: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The program is older than the oldest that is driven.
+    #[error("{program} is {found}, {needed} is needed")]
+    TooOld {
+        /// `helm` or `kind`.
+        program: &'static str,
+        /// Its version.
+        found: String,
+        /// The oldest version.
+        needed: &'static str,
+    },
+    /// A chart cannot be read.
+    #[error("chart {chart}: {problem}")]
+    Chart {
+        /// The chart.
+        chart: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A declared release is wrong.
+    #[error("release {release}: {problem}")]
+    Declaration {
+        /// The release.
+        release: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A name that helm, kind or Kubernetes would refuse.
+    #[error("`{name}` is not a name: lower-case letters, digits and dashes, at most {most}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Longest length.
+        most: usize,
+    },
+    /// A cluster is there, but was made from another configuration.
+    #[error("cluster {name} was made from another configuration")]
+    OtherCluster {
+        /// The cluster.
+        name: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+}
+
+impl ToolError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Exec(ExecError::Missing { program }) => {
+                format!("install {program}, or name its path")
+            }
+            Self::Locked { release, .. } => {
+                format!("run `kedactl up` again: it repairs the lock while it holds the stack's lease (or `helm history {release}`)")
+            }
+            Self::Conflict { .. } => {
+                "take the field out of the chart's values; a count of replicas belongs to the autoscaler".to_owned()
+            }
+            Self::TooOld { program, needed, .. } => format!("install {program} {needed} or newer"),
+            Self::OtherCluster { name } => {
+                format!("delete it (`kind delete cluster --name {name}`), or give this one another name")
+            }
+            Self::Refused { said, .. } => return hint_of(said).map(str::to_owned),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}
+
+/// Cures for what helm and kind are known to say.
+fn hint_of(said: &str) -> Option<&'static str> {
+    const KNOWN: &[(&str, &str)] = &[
+        (
+            "cannot be imported into the current release",
+            "an object of that name belongs to somebody else: rename the release, or delete the object",
+        ),
+        (
+            "is invalid: annotations: Too long",
+            "the object is too large for client-side apply: use helm 4, which applies on the server",
+        ),
+        (
+            "ensure CRDs are installed first",
+            "install the release that brings these kinds first (`dependsOn`)",
+        ),
+        (
+            "context deadline exceeded",
+            "a hook did not end in time: look at its Job's pods, or raise the release's timeout",
+        ),
+        (
+            "Kubernetes cluster unreachable",
+            "the API server does not answer: check the cluster and the kubeconfig",
+        ),
+        (
+            "is forbidden",
+            "the user of this kubeconfig lacks a permission: ask for it, or use another context",
+        ),
+        (
+            "node(s) already exist",
+            "a cluster of that name was half made: delete it with `kind delete cluster --name NAME`",
+        ),
+        (
+            "Cannot connect to the Docker daemon",
+            "start the Docker engine, or name another with DOCKER_HOST",
+        ),
+        (
+            "port is already allocated",
+            "another program has the port: free it, or change the port mappings",
+        ),
+        (
+            "inotify",
+            "raise fs.inotify.max_user_watches to 524288 and fs.inotify.max_user_instances to 512",
+        ),
+    ];
+    // The two majors of helm do not agree on capitals.
+    let said = said.to_lowercase();
+    KNOWN
+        .iter()
+        .find(|(words, _)| said.contains(&words.to_lowercase()))
+        .map(|(_, hint)| *hint)
+}

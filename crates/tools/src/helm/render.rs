@@ -1,0 +1,141 @@
+//! Renders a release without a cluster: for the mark of its revision, for lint and for the inventory.
+//! Must not leave a value in a file that outlives the run.
+
+use std::path::PathBuf;
+
+use kedactl_exec::CancellationToken;
+use serde_json::Value;
+
+use super::Helm;
+use super::marks::Marks;
+use crate::private::read;
+use crate::{Action, Chart, Mask, PrivateDir, Release, ReleaseName, ToolError};
+
+/// What a release would put on the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The chart.
+    pub chart: Chart,
+    /// Its objects, hooks and CRDs among them.
+    pub objects: Vec<Value>,
+    /// The text as helm wrote it. May hold Secrets.
+    pub text: String,
+}
+
+/// A release with its files in place, ready for helm. The private folder goes with it.
+pub(super) struct Prepared {
+    pub(super) chart: Chart,
+    /// Values files in the order in which they win.
+    pub(super) files: Vec<PathBuf>,
+    /// Their contents.
+    values: Vec<Vec<u8>>,
+    /// What errors about this release must not show.
+    pub(super) mask: Mask,
+    _private: PrivateDir,
+}
+
+impl Prepared {
+    /// `--values FILE` for each file.
+    pub(super) fn values_args(&self) -> Vec<String> {
+        let flag = |file: &PathBuf| ["--values".to_owned(), file.to_string_lossy().into_owned()];
+        self.files.iter().flat_map(flag).collect()
+    }
+
+    pub(super) fn marks(&self, stack: &str, rendered: &str) -> Marks {
+        Marks::new(stack, &self.chart.digest, &self.values, rendered)
+    }
+}
+
+impl Helm {
+    /// Renders a release as a first install would.
+    pub async fn render(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+        cancel: &CancellationToken,
+    ) -> Result<Rendered, ToolError> {
+        let mut prepared = self.prepare(name, release, cancel).await?;
+        self.rendered(name, release, &mut prepared, cancel).await
+    }
+
+    pub(super) async fn prepare(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+        cancel: &CancellationToken,
+    ) -> Result<Prepared, ToolError> {
+        let chart = self.chart(name, release, cancel).await?;
+        let private = PrivateDir::inside(&self.settings.state.join("tmp"))?;
+        let mut mask = self.settings.mask.clone();
+        let mut files = Vec::new();
+        let mut values = Vec::new();
+        for (index, file) in release.values_files.iter().enumerate() {
+            let bytes = read(file)?;
+            if let Ok(documents) = kedactl_config::documents(&String::from_utf8_lossy(&bytes)) {
+                for document in &documents {
+                    mask.add_values(document);
+                }
+            }
+            // A copy: what is hashed is what helm reads, whatever happens to the file meanwhile.
+            files.push(private.write(&format!("{index}.yaml"), &bytes)?);
+            values.push(bytes);
+        }
+        let inline = Value::Object(release.values.clone());
+        mask.add_values(&inline);
+        let bytes = inline.to_string().into_bytes();
+        files.push(private.write("values.json", &bytes)?);
+        values.push(bytes);
+        Ok(Prepared {
+            chart,
+            files,
+            values,
+            mask,
+            _private: private,
+        })
+    }
+
+    /// Renders what is prepared; from then on its Secrets are masked too.
+    pub(super) async fn rendered(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+        prepared: &mut Prepared,
+        cancel: &CancellationToken,
+    ) -> Result<Rendered, ToolError> {
+        let chart = prepared.chart.path.to_string_lossy().into_owned();
+        let mut job = self
+            .job(&[
+                "template",
+                name.as_str(),
+                &chart,
+                "--namespace",
+                &release.namespace,
+            ])
+            .args(prepared.values_args());
+        if !release.skip_crds {
+            job = job.arg("--include-crds");
+        }
+        if let Some(version) = &self.settings.kube_version {
+            job = job.args(["--kube-version", version]);
+        }
+        for version in &self.settings.api_versions {
+            job = job.args(["--api-versions", version]);
+        }
+        let text = self
+            .finish(Action::Render, name.as_str(), &job, &prepared.mask, cancel)
+            .await?;
+        let objects: Vec<Value> =
+            kedactl_config::documents(&text).map_err(|(line, problem)| ToolError::Garbled {
+                program: "helm",
+                action: Action::Render,
+                subject: name.to_string(),
+                problem: prepared.mask.apply(&format!("line {line}: {problem}")),
+            })?;
+        prepared.mask.add_objects(&objects);
+        Ok(Rendered {
+            chart: prepared.chart.clone(),
+            objects,
+            text,
+        })
+    }
+}

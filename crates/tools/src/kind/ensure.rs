@@ -1,0 +1,271 @@
+//! Brings a cluster to be: adopts the one that is there, or makes it; what was cut off half-way is made anew.
+//! Must not wait for readiness, and must not delete a cluster that it did not begin itself.
+
+use std::path::{Path, PathBuf};
+
+use kedactl_exec::CancellationToken;
+use kedactl_plan::Step;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::record::{Phase, Record};
+use super::{CREATE, Kind};
+use crate::charts::hex;
+use crate::{Action, PrivateDir, ToolError};
+
+/// Label of the first node: the hash of the configuration that the cluster was made from.
+const LABEL: &str = "kedactl.io/config";
+/// kind's limit is the length of a container's name in a host name.
+const LONGEST_NAME: usize = 50;
+
+/// The cluster that should be.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Its name.
+    pub name: String,
+    /// kind's configuration (`kind.x-k8s.io/v1alpha4`); an empty map is one node as kind makes it.
+    pub config: Value,
+    /// The node image; `None`: the one that this kind was made for.
+    pub image: Option<String>,
+    /// Where the nodes' logs go if it cannot be made.
+    pub logs: PathBuf,
+}
+
+/// What the caller found when it asked the API server behind a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It answers; the label `kedactl.io/config` that one of the nodes carries, if any does.
+    Answers {
+        /// The label's value.
+        config: Option<String>,
+    },
+    /// It does not answer.
+    Silent,
+}
+
+/// How the cluster came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ensured {
+    /// It was there already.
+    Adopted,
+    /// It was made; the API server is not asked yet.
+    Created,
+}
+
+impl Spec {
+    /// The configuration with its own hash as a label of the first node, and the hash.
+    fn labelled(&self) -> Result<(Value, String), ToolError> {
+        let wrong = |problem: &str| ToolError::Declaration {
+            release: self.name.clone(),
+            problem: problem.to_owned(),
+        };
+        let mut config = match &self.config {
+            Value::Null => json!({}),
+            Value::Object(_) => self.config.clone(),
+            _ => return Err(wrong("the configuration of kind must be a map")),
+        };
+        let text = format!("{config} {}", self.image.as_deref().unwrap_or_default());
+        let hash = hex(&Sha256::digest(text))[..40].to_owned();
+        config["kind"] = "Cluster".into();
+        config["apiVersion"] = "kind.x-k8s.io/v1alpha4".into();
+        // The name comes as an argument; in both places kind would refuse a difference.
+        if let Some(map) = config.as_object_mut() {
+            map.remove("name");
+        }
+        let nodes = config
+            .as_object_mut()
+            .map(|map| {
+                map.entry("nodes")
+                    .or_insert_with(|| json!([{"role": "control-plane"}]))
+            })
+            .and_then(Value::as_array_mut)
+            .filter(|nodes| !nodes.is_empty())
+            .ok_or_else(|| wrong("`nodes` must be a list with a node in it"))?;
+        let labels = nodes
+            .first_mut()
+            .and_then(Value::as_object_mut)
+            .ok_or_else(|| wrong("a node must be a map"))?
+            .entry("labels")
+            .or_insert_with(|| Value::Object(Map::new()));
+        if !labels.is_object() {
+            return Err(wrong("`labels` of a node must be a map"));
+        }
+        labels[LABEL] = hash.as_str().into();
+        Ok((config, hash))
+    }
+
+    fn check_name(&self) -> Result<(), ToolError> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        let well = self
+            .name
+            .starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && self.name.len() <= LONGEST_NAME
+            && self.name.chars().all(plain);
+        if well {
+            Ok(())
+        } else {
+            Err(ToolError::Name {
+                name: self.name.clone(),
+                most: LONGEST_NAME,
+            })
+        }
+    }
+}
+
+impl Kind {
+    /// Adopts or makes the cluster, and leaves its kubeconfig at [`Kind::kubeconfig`]. `ask` asks the API server behind a
+    /// kubeconfig; it decides itself how long it tries. Readiness is the caller's to wait for.
+    pub async fn ensure(
+        &self,
+        spec: &Spec,
+        ask: impl AsyncFn(&Path) -> Seen,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Ensured, ToolError> {
+        spec.check_name()?;
+        let (config, hash) = spec.labelled()?;
+        let there = self.clusters(cancel).await?;
+        if there.contains(&spec.name) {
+            if self.adopt(spec, &hash, ask, cancel).await? {
+                return Ok(Ensured::Adopted);
+            }
+            step.progress(
+                0,
+                None,
+                format!(
+                    "cluster {} was left half made: deleting it and starting again",
+                    spec.name
+                ),
+            );
+            self.delete(&spec.name, cancel).await?;
+        }
+        self.create(spec, &config, hash, step, cancel).await?;
+        Ok(Ensured::Created)
+    }
+
+    /// Whether the cluster that is there is the one that is wanted; `false`: we began it and it never came to be.
+    async fn adopt(
+        &self,
+        spec: &Spec,
+        hash: &str,
+        ask: impl AsyncFn(&Path) -> Seen,
+        cancel: &CancellationToken,
+    ) -> Result<bool, ToolError> {
+        let record = self.record(&spec.name);
+        let begun = matches!(&record, Some(record) if record.phase == Phase::Creating);
+        let kubeconfig = match self.write_kubeconfig(&spec.name, cancel).await {
+            // Its first node has no kubeconfig yet.
+            Err(ToolError::Refused { .. } | ToolError::Garbled { .. }) if begun => {
+                return Ok(false);
+            }
+            other => other?,
+        };
+        match ask(&kubeconfig).await {
+            Seen::Answers { config } if config.as_deref() == Some(hash) => {
+                // Whatever was cut off, what answers with our label is what was wanted, if kind came to its end.
+                Ok(!begun)
+            }
+            Seen::Silent | Seen::Answers { config: None } if begun => Ok(false),
+            Seen::Answers { .. } => Err(ToolError::OtherCluster {
+                name: spec.name.clone(),
+            }),
+            Seen::Silent => Err(ToolError::NoEffect {
+                program: "kind",
+                action: Action::List,
+                subject: spec.name.clone(),
+                found: "its API server does not answer".to_owned(),
+            }),
+        }
+    }
+
+    async fn create(
+        &self,
+        spec: &Spec,
+        config: &Value,
+        hash: String,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        let private = PrivateDir::inside(&self.state.join("tmp"))?;
+        let file = private.write("kind.json", config.to_string().as_bytes())?;
+        self.remember(
+            &spec.name,
+            &Record {
+                phase: Phase::Creating,
+                config: hash.clone(),
+            },
+        )?;
+        step.progress(0, None, format!("kind creates {}", spec.name));
+        let mut job = self
+            .job(&[
+                "create", "cluster", "--name", &spec.name, "--retain", "--wait", "0s", "--config",
+            ])
+            .arg(&file)
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig(&spec.name))
+            .within(CREATE);
+        if let Some(image) = &spec.image {
+            job = job.args(["--image", image]);
+        }
+        let made = self.finish(Action::Create, &spec.name, &job, cancel).await;
+        if let Err(error) = made {
+            // Cut off by the user: the record says so, and the next run begins anew.
+            if !cancel.is_cancelled() {
+                self.give_up(spec, step, cancel).await;
+            }
+            return Err(error);
+        }
+        self.remember(
+            &spec.name,
+            &Record {
+                phase: Phase::Created,
+                config: hash,
+            },
+        )
+    }
+
+    /// Keeps the logs of what could not be made, then deletes it. The first error counts, not what goes wrong here.
+    async fn give_up(&self, spec: &Spec, step: &Step<'_>, cancel: &CancellationToken) {
+        match self.export_logs(&spec.name, &spec.logs, cancel).await {
+            Ok(()) => step.progress(
+                0,
+                None,
+                format!("logs of the nodes are in {}", spec.logs.display()),
+            ),
+            Err(error) => tracing::warn!(%error, "logs of a cluster that could not be made"),
+        }
+        if let Err(error) = self.delete(&spec.name, cancel).await {
+            tracing::warn!(%error, "a cluster that could not be made is left");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(config: Value) -> Spec {
+        Spec {
+            name: "one".to_owned(),
+            config,
+            image: None,
+            logs: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn the_first_node_carries_the_hash_of_what_was_asked_for() {
+        let (plain, first) = spec(json!({})).labelled().unwrap();
+        assert_eq!(plain["nodes"][0]["labels"][LABEL], first.as_str());
+        let two = json!({"name": "x", "nodes": [{"role": "control-plane", "labels": {"a": "b"}}, {"role": "worker"}]});
+        let (config, second) = spec(two).labelled().unwrap();
+        assert_ne!(first, second);
+        assert_eq!(
+            config["nodes"][0]["labels"],
+            json!({"a": "b", LABEL: second})
+        );
+        assert_eq!(config["name"], Value::Null);
+        assert!(spec(json!({"nodes": []})).labelled().is_err());
+        assert!(spec(json!([])).labelled().is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! kind: clusters of containers, made, adopted, deleted.
+//! Must not touch the user's kubeconfig, must not take kind's word for a ready cluster, and deletes only what it made itself.
+
+mod ensure;
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kedactl_exec::{CancellationToken, Job, find, last_words};
+
+pub use ensure::{Ensured, Seen, Spec};
+
+use crate::private::{folder, replace};
+use crate::{Action, ToolError};
+
+const SHORT: Duration = Duration::from_mins(1);
+const DELETE: Duration = Duration::from_mins(3);
+const CREATE: Duration = Duration::from_mins(15);
+
+/// A kind that was found.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    program: PathBuf,
+    /// Private folder for kubeconfigs and for what is known about clusters.
+    state: PathBuf,
+}
+
+impl Kind {
+    /// Finds kind; `program` is its path, `None`: `kind`, beside this program or in PATH.
+    pub fn open(program: Option<&Path>, state: &Path) -> Result<Self, ToolError> {
+        let program = match program {
+            Some(path) => find(&path.to_string_lossy())?,
+            None => find("kind")?,
+        };
+        folder(state)?;
+        Ok(Self {
+            program,
+            state: state.to_owned(),
+        })
+    }
+
+    /// Names of the clusters of this engine, half made ones among them.
+    pub async fn clusters(&self, cancel: &CancellationToken) -> Result<Vec<String>, ToolError> {
+        // With no cluster kind says so on standard error, and nothing on standard output.
+        let said = self
+            .call(Action::List, "clusters", &["get", "clusters"], cancel)
+            .await?;
+        Ok(lines(&said))
+    }
+
+    /// Names of a cluster's nodes, which are its containers' names; empty where there is no such cluster.
+    pub async fn nodes(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, ToolError> {
+        let said = self
+            .call(
+                Action::List,
+                name,
+                &["get", "nodes", "--name", name],
+                cancel,
+            )
+            .await?;
+        Ok(lines(&said))
+    }
+
+    /// Where the cluster's kubeconfig is kept. The user's own file is never written.
+    pub fn kubeconfig(&self, name: &str) -> PathBuf {
+        self.state.join(format!("{name}.kubeconfig"))
+    }
+
+    /// The context in that file.
+    pub fn context(name: &str) -> String {
+        format!("kind-{name}")
+    }
+
+    /// Writes the cluster's kubeconfig anew: ports change when its containers are started again.
+    pub async fn write_kubeconfig(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, ToolError> {
+        let said = self
+            .call(
+                Action::Kubeconfig,
+                name,
+                &["get", "kubeconfig", "--name", name],
+                cancel,
+            )
+            .await?;
+        if !said.contains("certificate-authority-data") || !said.contains("server:") {
+            return Err(ToolError::Garbled {
+                program: "kind",
+                action: Action::Kubeconfig,
+                subject: name.to_owned(),
+                problem: "no kubeconfig".to_owned(),
+            });
+        }
+        let path = self.kubeconfig(name);
+        replace(&path, said.as_bytes())?;
+        Ok(path)
+    }
+
+    /// Deletes a cluster's containers and what is kept about it. A cluster that is not there is deleted already.
+    pub async fn delete(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
+        let there = self
+            .clusters(cancel)
+            .await?
+            .iter()
+            .any(|other| other == name);
+        if there {
+            let kubeconfig = self.kubeconfig(name);
+            let job = self
+                .job(&["delete", "cluster", "--name", name, "--kubeconfig"])
+                .arg(&kubeconfig)
+                .within(DELETE);
+            self.finish(Action::Delete, name, &job, cancel).await?;
+            if self
+                .clusters(cancel)
+                .await?
+                .iter()
+                .any(|other| other == name)
+            {
+                return Err(ToolError::NoEffect {
+                    program: "kind",
+                    action: Action::Delete,
+                    subject: name.to_owned(),
+                    found: "its containers are still there".to_owned(),
+                });
+            }
+        }
+        self.forget(name)?;
+        Ok(there)
+    }
+
+    /// Collects the logs of a cluster's nodes in a folder.
+    pub async fn export_logs(
+        &self,
+        name: &str,
+        into: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        folder(into)?;
+        let job = self
+            .job(&["export", "logs", "--name", name])
+            .arg(into)
+            .within(DELETE);
+        self.finish(Action::ExportLogs, name, &job, cancel).await?;
+        Ok(())
+    }
+
+    async fn call(
+        &self,
+        action: Action,
+        subject: &str,
+        args: &[&str],
+        cancel: &CancellationToken,
+    ) -> Result<String, ToolError> {
+        let job = self.job(args).within(SHORT);
+        self.finish(action, subject, &job, cancel).await
+    }
+
+    fn job(&self, args: &[&str]) -> Job {
+        Job::new(&self.program)
+            .args(args.iter().copied())
+            .without_env("KUBECONFIG")
+            .without_env("KEDACTL_")
+            .without_env("KIND_CLUSTER_NAME")
+            .env("NO_COLOR", "1")
+    }
+
+    async fn finish(
+        &self,
+        action: Action,
+        subject: &str,
+        job: &Job,
+        cancel: &CancellationToken,
+    ) -> Result<String, ToolError> {
+        let ended = job.run(cancel).await?;
+        if ended.code == Some(0) {
+            return Ok(ended.stdout);
+        }
+        Err(ToolError::Refused {
+            program: "kind",
+            action,
+            subject: subject.to_owned(),
+            how: ended.how,
+            said: last_words(ended.stderr.trim_start_matches("ERROR: ")),
+        })
+    }
+}
+
+fn lines(said: &str) -> Vec<String> {
+    said.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.contains(' '))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,196 @@
+//! kind, played by a scripted one: adoption, clusters that were left half made, other people's clusters.
+
+use std::path::Path;
+
+use kedactl_plan::{Collect, Kind as Said, Step};
+use kedactl_tools::kind::{Ensured, Kind, Seen, Spec};
+use kedactl_tools::{CancellationToken, ToolError};
+use serde_json::json;
+
+use crate::fake::Fake;
+
+/// A kind whose clusters are files. A cluster is whole where its file says so.
+const GOOD: &str = r#"
+name=; want=
+for word in "$@"; do [ -z "$want" ] || { eval "$want=\$word"; want=; }; case $word in --name) want=name ;; --config) want=config ;; --kubeconfig) want=kubeconfig ;; esac; done
+case "$1 $2" in
+  "get clusters") cd "$HERE/clusters" 2>/dev/null && ls || echo 'No kind clusters found.' >&2 ;;
+  "get nodes") [ ! -e "$HERE/clusters/$name" ] || echo "$name-control-plane" ;;
+  "get kubeconfig") grep -q whole "$HERE/clusters/$name" || { echo 'ERROR: failed to get cluster internal kubeconfig' >&2; exit 1; }
+    printf 'certificate-authority-data: x\nserver: y\n' ;;
+  "create cluster") mkdir -p "$HERE/clusters"; [ ! -e "$HERE/clusters/$name" ] || { echo 'ERROR: node(s) already exist for a cluster with the name' >&2; exit 1; }
+    cp "$config" "$HERE/config"; echo half >"$HERE/clusters/$name"; [ ! -e "$HERE/stop" ] || { . "$HERE/stop"; }; echo whole >"$HERE/clusters/$name" ;;
+  "delete cluster") rm -f "$HERE/clusters/$name" ;;
+  "export logs") eval "last=\${$#}"; : >"$last/kubelet.log" ;;
+esac
+"#;
+
+struct Lab {
+    directory: tempfile::TempDir,
+    fake: Fake,
+    kind: Kind,
+    sink: Collect,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let fake = Fake::new(directory.path(), "kind", GOOD);
+        let kind = Kind::open(Some(&fake.program), &directory.path().join("state")).unwrap();
+        Self {
+            directory,
+            fake,
+            kind,
+            sink: Collect::default(),
+        }
+    }
+
+    fn spec(&self) -> Spec {
+        Spec {
+            name: "lab".to_owned(),
+            config: json!({"nodes": [{"role": "control-plane"}]}),
+            image: None,
+            logs: self.directory.path().join("logs"),
+        }
+    }
+
+    /// As the API server would say it: the label that the configuration gave to the node.
+    fn label(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.directory.path().join("config")).ok()?;
+        let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+        config["nodes"][0]["labels"]["kedactl.io/config"]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    async fn ensure(
+        &self,
+        spec: &Spec,
+        seen: Seen,
+        cancel: &CancellationToken,
+    ) -> Result<Ensured, ToolError> {
+        let step = Step::start(&self.sink, "cluster", "cluster");
+        self.kind
+            .ensure(spec, async |_: &Path| seen.clone(), &step, cancel)
+            .await
+    }
+
+    fn told(&self, words: &str) -> bool {
+        self.sink
+            .take()
+            .iter()
+            .any(|event| matches!(&event.kind, Said::Progress { note, .. } if note.contains(words)))
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_made_once_and_adopted_by_its_label() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    assert_eq!(
+        lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap(),
+        Ensured::Created
+    );
+    assert!(
+        lab.fake.calls().contains("--retain --wait 0s"),
+        "{}",
+        lab.fake.calls()
+    );
+    let answers = Seen::Answers {
+        config: lab.label(),
+    };
+    assert_eq!(
+        lab.ensure(&lab.spec(), answers.clone(), &never)
+            .await
+            .unwrap(),
+        Ensured::Adopted
+    );
+    let mut other = lab.spec();
+    other.image = Some("node:other".to_owned());
+    let error = lab.ensure(&other, answers, &never).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cluster lab was made from another configuration"
+    );
+    assert!(error.hint().is_some());
+    assert!(lab.kind.delete("lab", &never).await.unwrap());
+    assert!(!lab.kind.delete("lab", &never).await.unwrap());
+    assert!(!lab.kind.kubeconfig("lab").exists());
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_made_anew_aloud() {
+    let lab = Lab::new();
+    let cancel = CancellationToken::new();
+    let begun = lab.directory.path().join("begun");
+    std::fs::write(
+        lab.directory.path().join("stop"),
+        ": >\"$HERE/begun\"; trap 'exit 130' INT; while :; do sleep 0.05; done",
+    )
+    .unwrap();
+    let spec = lab.spec();
+    let stop = async {
+        kedactl_testkit::until_async(
+            "kind creates",
+            std::time::Duration::from_secs(30),
+            || async { begun.exists() },
+        )
+        .await;
+        cancel.cancel();
+    };
+    let (made, ()) = tokio::join!(lab.ensure(&spec, Seen::Silent, &cancel), stop);
+    assert!(made.unwrap_err().to_string().contains("was cancelled"));
+    std::fs::remove_file(lab.directory.path().join("stop")).unwrap();
+    let never = CancellationToken::new();
+    assert_eq!(
+        lab.ensure(&spec, Seen::Silent, &never).await.unwrap(),
+        Ensured::Created
+    );
+    assert!(lab.told("left half made"));
+}
+
+#[tokio::test]
+async fn a_failed_creation_leaves_logs_and_no_containers() {
+    let lab = Lab::new();
+    std::fs::write(
+        lab.directory.path().join("stop"),
+        "echo 'ERROR: port is already allocated' >&2; exit 1",
+    )
+    .unwrap();
+    let never = CancellationToken::new();
+    let error = lab
+        .ensure(&lab.spec(), Seen::Silent, &never)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "kind could not create lab (exit code 1): port is already allocated"
+    );
+    assert!(error.hint().unwrap().contains("free it"));
+    assert!(lab.directory.path().join("logs/kubelet.log").exists());
+    assert!(lab.kind.clusters(&never).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_of_somebody_else_is_never_deleted() {
+    let lab = Lab::new();
+    let clusters = lab.directory.path().join("clusters");
+    std::fs::create_dir_all(&clusters).unwrap();
+    let never = CancellationToken::new();
+    for (content, seen) in [
+        ("half", Seen::Silent),
+        ("whole", Seen::Silent),
+        ("whole", Seen::Answers { config: None }),
+        (
+            "whole",
+            Seen::Answers {
+                config: Some("other".to_owned()),
+            },
+        ),
+    ] {
+        std::fs::write(clusters.join("lab"), content).unwrap();
+        lab.ensure(&lab.spec(), seen, &never).await.unwrap_err();
+        assert!(clusters.join("lab").exists());
+    }
+    assert!(!lab.fake.calls().contains("delete"), "{}", lab.fake.calls());
+}

@@ -1,0 +1,11 @@
+//! Helm, kind and our own chart as programs: the real ones where they are, scripted ones for what they do when they fail.
+//! Must not need a cluster.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod chart;
+mod fake;
+mod helm;
+mod helm_faults;
+mod kind;
+mod scripts;
+mod support;

@@ -1,0 +1,89 @@
+//! What the tests share: the real programs, and a stack's settings in a folder that goes away.
+//! Must not look for programs in places that a user would not.
+
+use std::path::{Path, PathBuf};
+
+use kedactl_tools::helm::{Cluster, Settings};
+use kedactl_tools::{Mask, Release, ReleaseName, Releases};
+
+/// The real helms: those that `KEDACTL_TEST_HELM` lists, else the one in PATH.
+pub(crate) fn helms() -> Vec<PathBuf> {
+    let listed = std::env::var_os("KEDACTL_TEST_HELM").unwrap_or_default();
+    let mut found: Vec<PathBuf> = std::env::split_paths(&listed)
+        .filter(|path| path.is_file())
+        .collect();
+    if found.is_empty() {
+        found.extend(kedactl_exec::find("helm"));
+    }
+    if found.is_empty() {
+        kedactl_testkit::skipped("no helm is installed");
+    }
+    found
+}
+
+pub(crate) fn settings(program: PathBuf, state: &Path) -> Settings {
+    Settings {
+        program: Some(program),
+        state: state.join("state"),
+        stack: "test".to_owned(),
+        run: "r1".to_owned(),
+        cluster: Some(Cluster {
+            kubeconfig: state.join("no-such-kubeconfig"),
+            context: "none".to_owned(),
+        }),
+        kube_version: Some("1.34.0".to_owned()),
+        api_versions: Vec::new(),
+        registry_config: None,
+        mask: Mask::default(),
+    }
+}
+
+/// A chart with one `ConfigMap` and one Secret of what it is given.
+pub(crate) fn chart(at: &Path) -> PathBuf {
+    let chart = at.join("small");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    std::fs::write(
+        chart.join("Chart.yaml"),
+        "apiVersion: v2\nname: small\nversion: 1.0.0\n",
+    )
+    .unwrap();
+    std::fs::write(
+        chart.join("values.yaml"),
+        "greeting: hello\nfailing: false\nauth: {password: none}\n",
+    )
+    .unwrap();
+    std::fs::write(
+        chart.join("templates/all.yaml"),
+        "{{ if .Values.failing }}{{ fail (printf \"refused with %s\" .Values.auth.password) }}{{ end }}\n\
+         apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\ndata: {greeting: {{ .Values.greeting | quote }}}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {name: {{ .Release.Name }}}\nstringData: {password: {{ .Values.auth.password | quote }}}\n",
+    )
+    .unwrap();
+    chart
+}
+
+pub(crate) fn name(text: &str) -> ReleaseName {
+    ReleaseName::new(text).unwrap()
+}
+
+/// A release of that chart with these inline values.
+pub(crate) fn release(chart: &Path, values: &str) -> Release {
+    let text = format!(
+        "releases:\n  r:\n    chart: {}\n    namespace: apps\n    values: {values}\n",
+        chart.display()
+    );
+    Releases::parse(&text)
+        .unwrap()
+        .releases
+        .remove(&name("r"))
+        .unwrap()
+}
+
+/// What lies in the folder of single runs.
+pub(crate) fn left_over(state: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(state.join("state/tmp"))
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
