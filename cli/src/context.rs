@@ -2,7 +2,7 @@
 //!
 //! It must not run anything by itself.
 
-use crate::args::{Global, Layers, Output};
+use crate::args::{Global, Layers, Output, Settings};
 use crate::env::Env;
 use crate::error::{Code, Error};
 use crate::output::Printer;
@@ -33,18 +33,29 @@ impl Context {
 
     /// Loads the configuration from its layers.
     pub(crate) fn load(&self, layers: &Layers) -> Result<Loaded, Error> {
-        Ok(kedactl_config::load(&self.request(layers), &read_file)?)
+        self.load_with(&layers.settings, &layers.files)
     }
 
-    /// What is to be loaded, for a command that adds a layer of its own.
-    pub(crate) fn request(&self, layers: &Layers) -> Request {
-        let sets = layers.set.iter().cloned().map(SetArg::Value);
-        let texts = layers.set_string.iter().cloned().map(SetArg::Text);
-        let files = layers.set_file.iter().cloned().map(SetArg::File);
+    /// Loads the configuration with these values files on top of the project's.
+    pub(crate) fn load_with(
+        &self,
+        settings: &Settings,
+        values: &[PathBuf],
+    ) -> Result<Loaded, Error> {
+        Ok(kedactl_config::load(
+            &self.request(settings, values),
+            &read_file,
+        )?)
+    }
+
+    fn request(&self, settings: &Settings, values: &[PathBuf]) -> Request {
+        let sets = settings.set.iter().cloned().map(SetArg::Value);
+        let texts = settings.set_string.iter().cloned().map(SetArg::Text);
+        let files = settings.set_file.iter().cloned().map(SetArg::File);
         Request {
-            env: layers.environment.clone(),
+            env: settings.environment.clone().unwrap_or_default(),
             project: self.project(),
-            files: layers.files.clone(),
+            files: values.to_vec(),
             sets: sets.chain(texts).chain(files).collect(),
             provider: None,
         }
@@ -89,7 +100,6 @@ impl Context {
     /// The stack's name as the project says; commands that only look go on without a valid project.
     fn project_stack(&self) -> Option<String> {
         let request = Request {
-            env: "local".to_owned(),
             project: Some(self.project()?),
             ..Request::default()
         };

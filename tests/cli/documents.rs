@@ -19,6 +19,10 @@ fn the_generated_documents_are_as_the_code_says() {
         read("docs/cli.md") == kedactl::reference(),
         "docs/cli.md drifted: cargo xtask gen"
     );
+    assert!(
+        read("docs/lint.md") == kedactl_lint::reference(),
+        "docs/lint.md drifted: cargo xtask gen"
+    );
 }
 
 #[test]

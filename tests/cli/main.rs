@@ -4,6 +4,7 @@
 
 mod config;
 mod documents;
+mod lint;
 mod usage;
 
 use kedactl_tests::Context;

@@ -23,6 +23,7 @@ fn help_names_every_command() {
           redis        Act on Redis
           doctor       Check this machine and the stack, with a cure for each finding
           render       Print the manifests
+          lint         Check manifests for what reviewers look for, offline
           config       Show the configuration, where each value came from, and its schema
           completions  Print a completion script for a shell
           help         Print this message or the help of the given subcommand(s)

@@ -8,6 +8,7 @@
 )]
 
 mod inspect;
+mod lint;
 mod load;
 mod stack;
 
@@ -15,6 +16,7 @@ pub use inspect::{
     CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, QueueArgs,
     QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
 };
+pub use lint::{Level, LintArgs};
 pub use load::{Arrivals, LoadArgs};
 pub use stack::{DownArgs, Events, Provider, UpArgs};
 
@@ -82,12 +84,20 @@ pub struct Global {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Layers {
-    /// Environment layer: values/env/ENV.yaml
-    #[arg(long = "env", value_name = "ENV", default_value = "local")]
-    pub environment: String,
+    #[command(flatten)]
+    pub settings: Settings,
     /// Values file on top of the project's; may be repeated, later wins; `fast` is the embedded short-interval profile
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// The environment and single values.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct Settings {
+    /// Environment layer, values/env/ENV.yaml: local, kind, minikube, context, cloud (default: the one of `provider`)
+    #[arg(long = "env", value_name = "ENV", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub environment: Option<String>,
     /// One value, as a.b=c with c read as YAML; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
@@ -129,6 +139,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Print the manifests
     Render(RenderArgs),
+    /// Check manifests for what reviewers look for, offline
+    Lint(LintArgs),
     /// Show the configuration, where each value came from, and its schema
     Config(ConfigArgs),
     /// Print a completion script for a shell

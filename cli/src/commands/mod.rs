@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod doctor;
 mod down;
+mod lint;
 mod load;
 pub(crate) mod local;
 mod logs;
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Redis(args) => redis::redis(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Render(args) => render::render(context, &args),
+        Command::Lint(args) => lint::lint(context, &args),
         Command::Config(args) => config::config(context, &args),
         Command::Completions(args) => completions::completions(context, &args),
     }

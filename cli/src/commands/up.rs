@@ -5,13 +5,14 @@
 use super::block_on;
 use crate::args::{Provider, UpArgs};
 use crate::context::Context;
-use crate::error::{Error, Exit};
+use crate::error::{Code, Error, Exit};
 use crate::output::{Form, follow, style};
 use kedactl_local::{Desired, Request, UpOutcome};
 use kedactl_render::{Manifests, Object};
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
     let loaded = context.load(&args.layers)?;
+    only_local(loaded.config.provider)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
     let name = context
         .global
@@ -37,6 +38,22 @@ pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
         context.printer.data(&report(context, &name, &outcome)?)?;
     }
     Ok(Exit::Done)
+}
+
+/// Refuses providers that are rendered and checked, but not driven.
+fn only_local(provider: kedactl_config::Provider) -> Result<(), Error> {
+    use kedactl_config::Provider::{Auto, Context, Kind, Local, Minikube};
+    match provider {
+        Auto | Local => Ok(()),
+        Kind | Minikube | Context => {
+            let name = provider.environment();
+            let message = format!("`up` does not drive the provider `{name}`, only `local`");
+            let hint = format!(
+                "`kedactl render --set provider={name}` prints what such a cluster needs, `kedactl lint` checks it"
+            );
+            Err(Error::new(Code::Config, message).hint(hint))
+        }
+    }
 }
 
 /// What the local provider needs of the manifests.

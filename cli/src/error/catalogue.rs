@@ -76,6 +76,9 @@ catalogue! {
     NoStateRoot "KD0104" Error "there is no folder for the state of stacks",
         "set HOME, XDG_STATE_HOME or KEDACTL_STATE_DIR, or pass --state-dir DIR",
         "kedactl keeps each stack's state below $XDG_STATE_HOME/kedactl, or ~/.local/state/kedactl. None of the variables that lead there is set.";
+    Manifest "KD0105" Config "a file cannot be checked as a manifest",
+        "mend the place that is named; templates of a chart must be rendered first (`helm template`)",
+        "The file is too large, is not YAML, or holds something that is no Kubernetes object: each document needs apiVersion and kind.";
     PortTaken "KD0201" Error "a port that must be this one is taken",
         "stop the program that holds it, or choose another with --set api.port=PORT",
         "The API's port is promised to the outside, so kedactl does not move it by itself. Ports inside the stack move by themselves when they are taken.";
@@ -130,4 +133,7 @@ catalogue! {
     Findings "KD0501" CheckFailed "doctor found something to mend",
         "each finding above has its cure",
         "At least one check failed. Warnings alone do not fail the command.";
+    LintFindings "KD0502" CheckFailed "the manifests break rules",
+        "each finding above has its cure; docs/lint.md explains every rule, and how an object accepts one with a reason",
+        "`kedactl lint` found something of the level that was asked for. What is accepted by a written reason at the object does not count.";
 }

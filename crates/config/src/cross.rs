@@ -2,6 +2,7 @@
 //! Points at the value that a user would change; single values were checked before.
 
 use crate::error::Problem;
+use crate::format::range;
 use crate::model::{Config, Durability, Provider, QueueKind, ResourceList};
 use crate::quantity::parse_milli;
 use crate::tree::{Node, Value, join};
@@ -19,6 +20,7 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Vec<Problem> {
     cross.ports(config);
     cross.local(config);
     cross.names(config);
+    cross.cluster(config);
     cross.problems
 }
 
@@ -181,6 +183,21 @@ impl Cross<'_> {
         }
     }
 
+    fn cluster(&mut self, config: &Config) {
+        if config.monitoring.namespace == config.namespace {
+            let message = "must differ from namespace: pods there may reach every metrics port";
+            self.add(&["monitoring", "namespace"], message.into());
+        }
+        for egress in &config.worker.egress {
+            for part in &egress.except {
+                if !strictly_inside(part, &egress.cidr) {
+                    let message = format!("`except: {part}` is not a part of `{}`", egress.cidr);
+                    self.add(&["worker", "egress"], message);
+                }
+            }
+        }
+    }
+
     fn names(&mut self, config: &Config) {
         for (name, env) in [("api", &config.api.env), ("worker", &config.worker.env)] {
             for key in env.keys() {
@@ -253,6 +270,18 @@ fn secret(name: &str) -> bool {
         "CREDENTIALS",
     ];
     words.iter().any(|word| name.ends_with(word))
+}
+
+/// Whether a range of addresses is a part of another, and smaller.
+fn strictly_inside(part: &str, whole: &str) -> bool {
+    let (Some((v4, bits, length)), Some((whole_v4, whole_bits, whole_length))) =
+        (range(part), range(whole))
+    else {
+        return true;
+    };
+    let shift = 128 - whole_length;
+    let prefix = |bits: u128| bits.checked_shr(shift).unwrap_or(0);
+    v4 == whole_v4 && length > whole_length && prefix(bits) == prefix(whole_bits)
 }
 
 /// The node at a path, or the nearest one above it.

@@ -8,8 +8,24 @@ pub const VALUES: &[(&str, &str)] = &[
         include_str!("../../../values/base.yaml"),
     ),
     (
+        "values/env/cloud.yaml",
+        include_str!("../../../values/env/cloud.yaml"),
+    ),
+    (
+        "values/env/context.yaml",
+        include_str!("../../../values/env/context.yaml"),
+    ),
+    (
+        "values/env/kind.yaml",
+        include_str!("../../../values/env/kind.yaml"),
+    ),
+    (
         "values/env/local.yaml",
         include_str!("../../../values/env/local.yaml"),
+    ),
+    (
+        "values/env/minikube.yaml",
+        include_str!("../../../values/env/minikube.yaml"),
     ),
     (
         "values/fast.yaml",

@@ -1,6 +1,8 @@
 //! The forms that text values must have, named in the schema by `format`.
 //! One predicate and one description a form; no other rules.
 
+use std::net::IpAddr;
+
 use crate::quantity::parse_milli;
 
 /// A form: its name in the schema, what a message says is accepted, and the test.
@@ -53,6 +55,29 @@ pub(crate) const FORMATS: &[Format] = &[
         holds: host_port,
     },
     Format {
+        name: "cidr",
+        accepted: "a range of addresses such as `10.0.0.0/8` or `fd00::/8`",
+        holds: |text| range(text).is_some(),
+    },
+    Format {
+        name: "count-or-percent",
+        accepted: "a number of pods from 1, or per cent from `1%` to `100%`",
+        holds: |text| match text.strip_suffix('%') {
+            Some(percent) => number(percent).is_some_and(|percent| (1..=100).contains(&percent)),
+            None => number(text).is_some_and(|count| (1..=10_000).contains(&count)),
+        },
+    },
+    Format {
+        name: "pod-security-version",
+        accepted: "`latest` or a version of Kubernetes such as `v1.34`",
+        holds: |text| {
+            text == "latest"
+                || text
+                    .strip_prefix("v1.")
+                    .is_some_and(|it| number(it).is_some())
+        },
+    },
+    Format {
         name: "label-key",
         accepted: "a label's name: at most 63 of A-Z, a-z, 0-9, `.`, `_`, `-`, with an optional `domain/` in front",
         holds: label_key,
@@ -60,7 +85,7 @@ pub(crate) const FORMATS: &[Format] = &[
     Format {
         name: "label-value",
         accepted: "at most 63 of A-Z, a-z, 0-9, `.`, `_` and `-`, first and last a letter or digit",
-        holds: |text| text.is_empty() || label_word(text),
+        holds: is_label_value,
     },
     Format {
         name: "env-name",
@@ -99,6 +124,11 @@ fn label_word(text: &str) -> bool {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
+/// Whether Kubernetes takes a text as the value of a label.
+pub fn is_label_value(text: &str) -> bool {
+    text.is_empty() || label_word(text)
+}
+
 fn label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((domain, name)) => {
@@ -134,6 +164,24 @@ fn host_port(text: &str) -> bool {
     host_holds && !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// A number as Kubernetes writes it: digits, without a sign or leading zeros.
+fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// A range of addresses: whether it is IPv4, its bits from the left, the length of its prefix. `None` also where bits
+/// behind the prefix are set, which the API server refuses.
+pub(crate) fn range(text: &str) -> Option<(bool, u128, u32)> {
+    let (address, length) = text.split_once('/')?;
+    let length = number(length)?;
+    let (v4, bits, width) = match address.parse().ok()? {
+        IpAddr::V4(address) => (true, u128::from(address.to_bits()) << 96, 32),
+        IpAddr::V6(address) => (false, address.to_bits(), 128),
+    };
+    (length <= width && bits.checked_shl(length).unwrap_or(0) == 0).then_some((v4, bits, length))
+}
+
 #[cfg(test)]
 mod tests {
     use super::format;
@@ -150,6 +198,13 @@ mod tests {
             ("image", "app@sha256:0123abcd", "app:latest"),
             ("host-port", "[::1]:26379", "localhost"),
             ("host-port", "redis-node-0.redis:26379", "redis:0"),
+            ("cidr", "10.0.0.0/8", "10.0.0.1/8"),
+            ("cidr", "fd00::/8", "fd00::/129"),
+            ("cidr", "0.0.0.0/0", "0.0.0.0"),
+            ("cidr", "169.254.20.10/32", "169.254.20.10/033"),
+            ("count-or-percent", "1", "0"),
+            ("count-or-percent", "25%", "101%"),
+            ("pod-security-version", "v1.34", "1.34"),
             ("label-key", "example.com/team", "example.com/"),
             ("label-value", "a.b", "a b"),
             ("env-name", "LOG_LEVEL", "1LOG"),

@@ -10,9 +10,9 @@ use crate::embedded;
 use crate::error::Problem;
 use crate::merge::merge;
 use crate::source::{Layer, Origin};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 use crate::yaml::{self, Limits};
-use crate::{Config, ConfigError, check, cross, provider, set, show};
+use crate::{Config, ConfigError, Provider, check, cross, provider, set, show};
 
 /// The only way to files.
 pub trait FileReader {
@@ -40,7 +40,7 @@ pub enum SetArg {
 /// What to load.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Name of the environment: `values/env/<env>.yaml`.
+    /// Name of the environment: `values/env/<env>.yaml`; empty: the one of the provider that the other layers name.
     pub env: String,
     /// Folder of the project; its `values/` wins over the embedded files and its `kedactl.yaml` is a layer.
     pub project: Option<PathBuf>,
@@ -128,7 +128,7 @@ impl Sources<'_> {
     fn gather(&mut self, request: &Request) {
         let project = request.project.as_deref();
         self.values("values/base.yaml", Layer::Base, project);
-        self.environment(&request.env, project);
+        let below = self.layers.len();
         if let Some(project) = project {
             self.project(project);
         }
@@ -142,6 +142,20 @@ impl Sources<'_> {
         if let Some(json) = &request.provider {
             self.layers.push(provider::tree(json));
         }
+        let above = self.layers.split_off(below);
+        match request.env.as_str() {
+            "" => {
+                let env = self
+                    .layers
+                    .iter()
+                    .chain(&above)
+                    .rev()
+                    .find_map(named_provider);
+                self.environment(env.unwrap_or(Provider::Auto).environment(), project);
+            }
+            env => self.environment(env, project),
+        }
+        self.layers.extend(above);
     }
 
     fn take(&mut self, tree: Result<Node, Problem>) {
@@ -245,6 +259,18 @@ impl Sources<'_> {
         text.map(Some)
             .map_err(|_| in_file(path, layer, "the file is not UTF-8".into()))
     }
+}
+
+/// The provider that a layer names; one that does not exist is told about when the layer is checked.
+fn named_provider(layer: &Node) -> Option<Provider> {
+    let Value::Map(entries) = &layer.value else {
+        return None;
+    };
+    let entry = entries.iter().find(|entry| entry.key == "provider")?;
+    let Value::Scalar(scalar) = &entry.node.value else {
+        return None;
+    };
+    serde_json::from_value(Json::from(scalar.text.as_str())).ok()
 }
 
 fn not_found(path: &Path, layer: Layer) -> Problem {

@@ -1,10 +1,12 @@
 //! What templates see: the configuration under its own names, and under `computed` what follows from it.
 //! No defaults: those stand in `values/`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kedactl_config::{Config, LabelValue, QueueKind, Resources};
+use kedactl_config::{Config, ImagePullPolicy, LabelValue, QueueKind, Resources, Strictness, Text};
 use serde_json::{Map, Value as Json, json};
+
+use crate::reasons;
 
 /// The names that a template may use.
 pub(crate) fn of(config: &Config) -> Json {
@@ -14,10 +16,36 @@ pub(crate) fn of(config: &Config) -> Json {
         "listName": config.list_name(),
         "listLength": config.list_length(),
         "idle": config.worker.autoscaling.idle_replicas.is_some(),
+        "labels": common(config),
         "namespaceLabels": namespace_labels(config),
-        "redis": { "addresses": addresses(config) },
-        "api": component(config, "api", &config.api.pod_labels, &config.api.resources),
-        "worker": component(config, "worker", &config.worker.pod_labels, &config.worker.resources),
+        "serviceAnnotations": reasons::service(config),
+        "metricsServiceAnnotations": scraped(config, config.api.metrics_port),
+        "ingressAnnotations": ingress_annotations(config),
+        "autoscalerAnnotations": reasons::autoscaler(config),
+        "scaledObjectAnnotations": reasons::scaled_object(config),
+        "redis": { "addresses": addresses(config), "own": own_redis(config), "ports": redis_ports(config) },
+        "api": component(config, &Workload {
+            name: "api",
+            image: &config.api.image,
+            pull: config.api.image_pull_policy,
+            pod_labels: &config.api.pod_labels,
+            pod_annotations: annotations(&config.api.pod_annotations),
+            resources: &config.api.resources,
+            max_unavailable: &config.api.max_unavailable,
+            spread: config.api.spread,
+            probed: true,
+        }),
+        "worker": component(config, &Workload {
+            name: "worker",
+            image: &config.worker.image,
+            pull: config.worker.image_pull_policy,
+            pod_labels: &config.worker.pod_labels,
+            pod_annotations: worker_annotations(config),
+            resources: &config.worker.resources,
+            max_unavailable: &config.worker.max_unavailable,
+            spread: config.worker.spread,
+            probed: config.queue.kind == QueueKind::Kedactl,
+        }),
     });
     if let Some(context) = context.as_object_mut() {
         context.insert("computed".into(), computed);
@@ -25,35 +53,50 @@ pub(crate) fn of(config: &Config) -> Json {
     context
 }
 
-type Labels = BTreeMap<String, Json>;
+/// Labels or annotations.
+pub(crate) type Labels = BTreeMap<String, Json>;
 
-fn component(
-    config: &Config,
-    name: &str,
-    pod_labels: &BTreeMap<String, LabelValue>,
-    resources: &Resources,
-) -> Json {
+/// What the two Deployments have in common.
+struct Workload<'a> {
+    name: &'static str,
+    image: &'a str,
+    pull: ImagePullPolicy,
+    pod_labels: &'a BTreeMap<String, LabelValue>,
+    pod_annotations: Labels,
+    resources: &'a Resources,
+    max_unavailable: &'a str,
+    spread: Strictness,
+    /// Whether the container has probes.
+    probed: bool,
+}
+
+fn component(config: &Config, it: &Workload<'_>) -> Json {
     let selector = Labels::from([
-        ("app.kubernetes.io/name".into(), name.into()),
+        ("app.kubernetes.io/name".into(), it.name.into()),
         (
             "app.kubernetes.io/instance".into(),
             config.name.as_str().into(),
         ),
     ]);
     let mut labels = common(config);
-    labels.insert("app.kubernetes.io/component".into(), name.into());
+    labels.insert("app.kubernetes.io/component".into(), it.name.into());
     labels.extend(selector.clone());
     let mut pods = labels.clone();
     pods.extend(
-        pod_labels
+        it.pod_labels
             .iter()
             .map(|(key, value)| (key.clone(), Json::from(&**value))),
     );
+    let count = it.max_unavailable.parse::<u32>();
     json!({
         "selector": selector,
         "labels": labels,
+        "annotations": reasons::deployment(config, it.image, it.pull, it.probed),
         "podLabels": pods,
-        "resources": without_null(serde_json::to_value(resources).unwrap_or_default()),
+        "podAnnotations": it.pod_annotations,
+        "resources": without_null(serde_json::to_value(it.resources).unwrap_or_default()),
+        "maxUnavailable": count.map_or_else(|_| Json::from(it.max_unavailable), Json::from),
+        "spreadHard": it.spread == Strictness::Hard,
     })
 }
 
@@ -65,18 +108,80 @@ fn common(config: &Config) -> Labels {
     let mut labels: Labels = own.collect();
     labels.insert("app.kubernetes.io/part-of".into(), "kedactl".into());
     labels.insert("app.kubernetes.io/managed-by".into(), "kedactl".into());
+    labels.insert("kedactl.io/stack".into(), config.name.as_str().into());
     labels
 }
 
 fn namespace_labels(config: &Config) -> Labels {
     let mut labels = common(config);
     for mode in ["enforce", "warn", "audit"] {
-        labels.insert(
-            format!("pod-security.kubernetes.io/{mode}"),
-            "restricted".into(),
-        );
+        let label = format!("pod-security.kubernetes.io/{mode}");
+        let version = config.pod_security_version.as_str();
+        labels.insert(format!("{label}-version"), version.into());
+        labels.insert(label, "restricted".into());
     }
     labels
+}
+
+/// Annotations of the values.
+pub(crate) fn annotations(values: &BTreeMap<String, Text>) -> Labels {
+    let entry = |(key, value): (&String, &Text)| (key.clone(), Json::from(&**value));
+    values.iter().map(entry).collect()
+}
+
+/// What Prometheus' usual configuration for pods and Services looks for, under the annotations of the values.
+fn scraped(config: &Config, port: u16) -> Labels {
+    let mut found = Labels::from([
+        ("prometheus.io/scrape".into(), "true".into()),
+        ("prometheus.io/port".into(), port.to_string().into()),
+        ("prometheus.io/path".into(), "/metrics".into()),
+    ]);
+    found.extend(annotations(&config.annotations));
+    found
+}
+
+/// Workers have no Service: there may be none of them, so Prometheus finds their pods.
+fn worker_annotations(config: &Config) -> Labels {
+    let own = annotations(&config.worker.pod_annotations);
+    if config.queue.kind != QueueKind::Kedactl {
+        return own;
+    }
+    let mut found = scraped(config, config.worker.metrics_port);
+    found.retain(|key, _| key.starts_with("prometheus.io/"));
+    found.extend(own);
+    found
+}
+
+fn ingress_annotations(config: &Config) -> Labels {
+    let mut found = annotations(&config.annotations);
+    let own = config
+        .ingress
+        .as_ref()
+        .map(|it| annotations(&it.annotations));
+    found.extend(own.unwrap_or_default());
+    found
+}
+
+/// Whether Redis is the release `redis` of the stack's namespace.
+fn own_redis(config: &Config) -> bool {
+    let redis = &config.redis;
+    if redis.sentinels == 0 {
+        redis.address.is_none()
+    } else {
+        redis.sentinel_addresses.is_empty()
+    }
+}
+
+/// Ports that the services need at Redis and its Sentinels. Which servers Sentinels elsewhere name is not known
+/// here; their port is taken for the usual one.
+fn redis_ports(config: &Config) -> Vec<u16> {
+    let given = addresses(config);
+    let port = |address: &str| address.rsplit_once(':')?.1.parse::<u16>().ok();
+    let mut ports: BTreeSet<u16> = given.split(',').filter_map(port).collect();
+    if config.redis.sentinels > 0 {
+        ports.insert(6379);
+    }
+    ports.into_iter().collect()
 }
 
 /// Where Redis listens, `host:port` joined by commas: the Sentinels, else the server.

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod helpers;
 mod object;
+mod reasons;
 mod references;
 mod strict;
 mod templates;

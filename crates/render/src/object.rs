@@ -4,6 +4,8 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kedactl_autoscale::api::{ScaledObject, TriggerAuthentication};
 use kedactl_config::to_yaml;
@@ -62,9 +64,12 @@ kinds! {
     "v1" Namespace "v1 `Namespace`.",
     "v1" ServiceAccount "v1 `ServiceAccount`.",
     "v1" ConfigMap "v1 `ConfigMap`.",
+    "networking.k8s.io/v1" NetworkPolicy "networking.k8s.io/v1 `NetworkPolicy`.",
+    "policy/v1" PodDisruptionBudget "policy/v1 `PodDisruptionBudget`.",
     "v1" Service "v1 `Service`.",
     "apps/v1" Deployment "apps/v1 `Deployment`.",
     "autoscaling/v2" HorizontalPodAutoscaler "autoscaling/v2 `HorizontalPodAutoscaler`.",
+    "networking.k8s.io/v1" Ingress "networking.k8s.io/v1 `Ingress`.",
     "keda.sh/v1alpha1" TriggerAuthentication "keda.sh/v1alpha1 `TriggerAuthentication`.",
     "keda.sh/v1alpha1" ScaledObject "keda.sh/v1alpha1 `ScaledObject`.",
 }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Container, PodSpec, Service};
+use k8s_openapi::api::core::v1::{Container, PodSpec, Service, ServicePort};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::RenderError;
@@ -27,6 +29,23 @@ pub(crate) fn check(manifests: &Manifests) -> Result<(), RenderError> {
         match &it.object {
             Object::Deployment(deployment) => self::deployment(it, deployment, manifests)?,
             Object::Service(service) => self::service(it, service, manifests)?,
+            Object::NetworkPolicy(policy) => {
+                let selector = policy
+                    .spec
+                    .as_ref()
+                    .and_then(|spec| spec.pod_selector.as_ref());
+                let every = selector.is_none_or(|it| *it == LabelSelector::default());
+                if !every && !selects_pods(selector, manifests) {
+                    return Err(refuse(it, "spec.podSelector", "selects no pods"));
+                }
+            }
+            Object::PodDisruptionBudget(budget) => {
+                let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+                if !selects_pods(selector, manifests) {
+                    return Err(refuse(it, "spec.selector", "selects no pods"));
+                }
+            }
+            Object::Ingress(ingress) => self::ingress(it, ingress, manifests)?,
             Object::HorizontalPodAutoscaler(hpa) => {
                 let spec = hpa.spec.as_ref();
                 let target = spec.map_or("", |spec| spec.scale_target_ref.name.as_str());
@@ -210,6 +229,49 @@ fn service(it: &Rendered, service: &Service, all: &Manifests) -> Result<(), Rend
         }
     }
     Ok(())
+}
+
+/// The backends of an Ingress: Services of the set, by a port that they have.
+fn ingress(it: &Rendered, ingress: &Ingress, all: &Manifests) -> Result<(), RenderError> {
+    let rules = ingress
+        .spec
+        .iter()
+        .flat_map(|spec| spec.rules.iter().flatten());
+    for (at, rule) in rules.enumerate() {
+        let paths = rule.http.iter().flat_map(|http| &http.paths);
+        for (of, path) in paths.enumerate() {
+            let at = format!("spec.rules[{at}].http.paths[{of}].backend.service");
+            let Some(backend) = &path.backend.service else {
+                return Err(refuse(it, &at, "is missing"));
+            };
+            known(it, &format!("{at}.name"), "Service", &backend.name, all)?;
+            let service = all.service(&backend.name).and_then(|it| it.spec.as_ref());
+            let port = backend.port.clone().unwrap_or_default();
+            let has = |known: &ServicePort| {
+                (port.name.is_some() && known.name == port.name) || Some(known.port) == port.number
+            };
+            if !service.is_some_and(|service| service.ports.iter().flatten().any(has)) {
+                let port = port.name.or_else(|| port.number.map(|it| it.to_string()));
+                let port = port.unwrap_or_default();
+                let message = format!("Service `{}` has no port `{port}`", backend.name);
+                return Err(refuse(it, &format!("{at}.port"), &message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the labels of a selector are those of some Deployment's pods.
+fn selects_pods(selector: Option<&LabelSelector>, all: &Manifests) -> bool {
+    let wanted = selector.and_then(|selector| selector.match_labels.as_ref());
+    all.objects.iter().any(|other| match &other.object {
+        Object::Deployment(found) => {
+            let template = found.spec.as_ref().map(|spec| &spec.template);
+            let metadata = template.and_then(|template| template.metadata.as_ref());
+            selects(wanted, metadata.and_then(|it| it.labels.as_ref()))
+        }
+        _ => false,
+    })
 }
 
 type Labels = BTreeMap<String, String>;

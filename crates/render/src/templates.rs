@@ -17,8 +17,25 @@ pub const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../../../templates/api.yaml.hbs"),
     ),
     (
+        "from-monitoring.hbs",
+        include_str!("../../../templates/from-monitoring.hbs"),
+    ),
+    (
+        "ingress.yaml.hbs",
+        include_str!("../../../templates/ingress.yaml.hbs"),
+    ),
+    (
         "namespace.yaml.hbs",
         include_str!("../../../templates/namespace.yaml.hbs"),
+    ),
+    (
+        "network.yaml.hbs",
+        include_str!("../../../templates/network.yaml.hbs"),
+    ),
+    ("probe.hbs", include_str!("../../../templates/probe.hbs")),
+    (
+        "redis-egress.hbs",
+        include_str!("../../../templates/redis-egress.hbs"),
     ),
     (
         "redis-env.hbs",

@@ -162,7 +162,11 @@ fn references_that_lead_nowhere() {
             "",
         ),
         change("api.yaml.hbs", "revisionHistoryLimit: 3", "replicas: 2"),
-        change("api.yaml.hbs", "port: metrics", "port: metric"),
+        last(
+            "api.yaml.hbs",
+            "              port: metrics",
+            "              port: metric",
+        ),
         change(
             "api.yaml.hbs",
             "serviceAccountName: api",
@@ -184,6 +188,16 @@ fn references_that_lead_nowhere() {
             "worker.yaml.hbs",
             "  cooldownPeriod:",
             "  idleReplicaCount: 3\n  cooldownPeriod:",
+        ),
+        change(
+            "network.yaml.hbs",
+            "matchLabels:{{toYaml computed.api.selector indent=6}}",
+            "matchLabels: {app: x}",
+        ),
+        last(
+            "worker.yaml.hbs",
+            "matchLabels:{{toYaml computed.worker.selector indent=6}}",
+            "matchLabels: {app: x}",
         ),
         shown(&Templates::embedded().with(
             "more.yaml.hbs",

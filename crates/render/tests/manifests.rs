@@ -8,8 +8,12 @@ use kedactl_config::{Config, Request, SetArg, load};
 use kedactl_render::{Manifests, render};
 
 fn config(sets: &[&str]) -> Config {
+    environment("local", sets)
+}
+
+fn environment(env: &str, sets: &[&str]) -> Config {
     let request = Request {
-        env: "local".into(),
+        env: env.into(),
         sets: sets
             .iter()
             .map(|set| SetArg::Value((*set).into()))
@@ -39,6 +43,21 @@ fn the_default() {
 }
 
 #[test]
+fn every_environment() {
+    for (env, sets) in [
+        ("kind", &[][..]),
+        ("minikube", &[]),
+        ("context", &[]),
+        ("cloud", &["ingress.host=tasks.example.com"]),
+    ] {
+        let config = environment(env, sets);
+        snapshot(env, &render(&config).expect("the values render"));
+        let provider = if env == "cloud" { "context" } else { env };
+        assert_eq!(config.provider.environment(), provider);
+    }
+}
+
+#[test]
 fn every_option() {
     snapshot(
         "every-option",
@@ -62,6 +81,17 @@ fn every_option() {
             "worker.autoscaling={minReplicas: 1, idleReplicas: 0, listLength: 7, fallback: {failureThreshold: 3, replicas: 2, behavior: currentReplicasIfHigher}}",
             "redis={sentinelAddresses: ['10.0.0.1:26379', '10.0.0.2:26379'], username: app, sentinelUsername: watch}",
             "redis.tls={secretName: redis-tls, clientCertificate: true, insecureSkipVerify: true}",
+            "api.spread=hard",
+            "api.maxUnavailable=50%",
+            "worker.maxUnavailable=3",
+            "worker.egress=[{cidr: 0.0.0.0/0, except: [10.0.0.0/8, 169.254.0.0/16], ports: [443, 8443]}, {cidr: 'fd00::/8'}]",
+            "api.probes.startup={initialDelaySeconds: 0, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 30}",
+            "network.dnsAddresses=[169.254.20.10/32]",
+            "ingress={host: tasks.example.com, tlsSecret: tasks-tls, annotations: {cert-manager.io/cluster-issuer: acme}}",
+            "monitoring.namespace=watch",
+            "podSecurityVersion=latest",
+            "api.imagePullPolicy=Always",
+            "worker.image=registry.example.com/shop/worker:2.5@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         ]),
     );
 }

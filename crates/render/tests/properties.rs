@@ -82,7 +82,7 @@ proptest! {
                 "tls": tls.0.then(|| json!({"secretName": "tls", "clientCertificate": tls.1, "insecureSkipVerify": tls.2}))},
         });
         match rendered(layer) {
-            Ok(manifests) => prop_assert!(manifests.objects.len() == 11),
+            Ok(manifests) => prop_assert!(manifests.objects.len() == 17),
             Err(message) => prop_assert!(!message.starts_with("RENDER"), "{}", message),
         }
     }

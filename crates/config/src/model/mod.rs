@@ -1,6 +1,7 @@
 //! The typed configuration: what `kedactl.yaml` may say, one struct a section.
 //! Holds no defaults (they stand in `values/base.yaml`, so that each has an origin) and reads nothing.
 
+mod cluster;
 mod local;
 mod redis;
 mod scaling;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisTls};
 pub use scaling::{
@@ -49,6 +51,18 @@ pub struct Config {
     pub worker: Worker,
     /// Redis and its Sentinels
     pub redis: Redis,
+    /// How the API is reached from outside through an ingress controller; absent: through its Service alone
+    #[serde(default)]
+    pub ingress: Option<Ingress>,
+    /// What the network policies let through besides the stack's own traffic
+    pub network: Network,
+    /// Version of the Pod Security Standard that the namespaces enforce: `v1.N`, or `latest`
+    #[schemars(extend("format" = "pod-security-version"))]
+    pub pod_security_version: String,
+    /// The KEDA of the cluster
+    pub keda: Keda,
+    /// Where the monitoring runs
+    pub monitoring: Monitoring,
     /// Settings of the provider `local`
     pub local: Local,
 }
@@ -61,6 +75,24 @@ pub enum Provider {
     Auto,
     /// Supervised processes on this machine; no cluster.
     Local,
+    /// A kind cluster of this machine.
+    Kind,
+    /// A minikube cluster of this machine.
+    Minikube,
+    /// An existing cluster.
+    Context,
+}
+
+impl Provider {
+    /// Name of the environment that belongs to it: `values/env/<name>.yaml`.
+    pub fn environment(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Local => "local",
+            Self::Kind => "kind",
+            Self::Minikube => "minikube",
+            Self::Context => "context",
+        }
+    }
 }
 
 /// The queue that KEDA counts.

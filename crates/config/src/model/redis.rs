@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Strictness;
+
 /// Redis replication with Sentinels, or a single server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -55,6 +57,8 @@ pub struct Redis {
     pub min_replicas_max_lag_seconds: u32,
     /// When the append-only file is flushed to the disk
     pub appendfsync: Appendfsync,
+    /// Each server on a node of its own. `hard`: a server for which there is none waits
+    pub anti_affinity: Strictness,
 }
 
 /// Keys of the Secret with the passwords.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApiAutoscaling, LabelValue, Text, WorkerAutoscaling};
+use super::{ApiAutoscaling, Egress, LabelValue, Strictness, Text, WorkerAutoscaling};
 
 /// The service that accepts tasks over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,8 +39,13 @@ pub struct Api {
     /// Seconds between SIGTERM and SIGKILL
     #[schemars(range(min = 6, max = 86400))]
     pub termination_grace_period_seconds: u32,
-    /// Liveness and readiness
+    /// Start, liveness and readiness
     pub probes: Probes,
+    /// Pods that may be missing at a time while nodes are drained: a number, or per cent of the pods (`25%`)
+    #[schemars(extend("x-text" = true, "format" = "count-or-percent"))]
+    pub max_unavailable: String,
+    /// Even spread over nodes. `hard`: no node has two pods more than another, or the pod waits
+    pub spread: Strictness,
     /// Labels added to the pods
     #[serde(default)]
     #[schemars(extend("x-keys" = "label-key"))]
@@ -87,8 +92,16 @@ pub struct Worker {
     /// Seconds between SIGTERM and SIGKILL; longer than the longest task
     #[schemars(range(min = 6, max = 86400))]
     pub termination_grace_period_seconds: u32,
-    /// Liveness and readiness, for `queue.kind: kedactl`; a foreign image serves no probes of ours
+    /// Start, liveness and readiness, for `queue.kind: kedactl`; a foreign image serves no probes of ours
     pub probes: Probes,
+    /// Pods that may be missing at a time while nodes are drained: a number, or per cent of the pods (`25%`)
+    #[schemars(extend("x-text" = true, "format" = "count-or-percent"))]
+    pub max_unavailable: String,
+    /// Even spread over nodes. `hard`: no node has two pods more than another, or the pod waits
+    pub spread: Strictness,
+    /// Destinations that tasks may reach besides Redis and DNS; empty: none
+    #[serde(default)]
+    pub egress: Vec<Egress>,
     /// Labels added to the pods
     #[serde(default)]
     #[schemars(extend("x-keys" = "label-key"))]
@@ -169,6 +182,9 @@ pub struct ResourceList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Probes {
+    /// `/healthz` until it succeeds once; the other probes wait for it. Absent: they do not
+    #[serde(default)]
+    pub startup: Option<Probe>,
     /// `/healthz`; a failure restarts the container
     pub liveness: Probe,
     /// `/readyz`; a failure takes the pod out of its Services

@@ -1,0 +1,83 @@
+//! What only a cluster has: ways in and out, neighbours in other namespaces, how strictly pods are spread.
+//! Says what may be set, never how it is rendered.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Text;
+
+/// The `Ingress` `api`. Always with TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ingress {
+    /// Host name under which the API is reached
+    #[schemars(extend("format" = "dns-name"))]
+    pub host: String,
+    /// Secret of type `kubernetes.io/tls` with the certificate of the host
+    #[schemars(extend("format" = "dns-name"))]
+    pub tls_secret: String,
+    /// Name of the `IngressClass`; absent: the cluster's default class
+    #[serde(default)]
+    #[schemars(extend("format" = "dns-name"))]
+    pub class_name: Option<String>,
+    /// Annotations of the Ingress, such as a certificate issuer's
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "label-key"))]
+    pub annotations: BTreeMap<String, Text>,
+}
+
+/// The network around the stack's pods, which may talk to nobody else by default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Network {
+    /// DNS servers besides the pods `kube-dns` of `kube-system`, as CIDRs (`169.254.20.10/32` for a cache on the node)
+    #[serde(default)]
+    #[schemars(extend("x-items" = "cidr"))]
+    pub dns_addresses: Vec<String>,
+}
+
+/// A destination that pods may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Egress {
+    /// Addresses, such as `0.0.0.0/0` or `10.1.0.0/16`
+    #[schemars(extend("format" = "cidr"))]
+    pub cidr: String,
+    /// Parts of `cidr` that stay closed
+    #[serde(default)]
+    #[schemars(extend("x-items" = "cidr"))]
+    pub except: Vec<String>,
+    /// TCP ports; empty: every port
+    #[serde(default)]
+    pub ports: Vec<u16>,
+}
+
+/// KEDA, which serves the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Keda {
+    /// Namespace of KEDA's operator; its pods may read the queue's length from Redis
+    #[schemars(extend("format" = "dns-label"))]
+    pub namespace: String,
+}
+
+/// Prometheus and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Monitoring {
+    /// Namespace of the monitoring; its pods alone may reach the metrics ports
+    #[schemars(extend("format" = "dns-label"))]
+    pub namespace: String,
+}
+
+/// What happens to a pod for which no node fits a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strictness {
+    /// It runs all the same; what a cluster of one node needs.
+    Soft,
+    /// It waits.
+    Hard,
+}
