@@ -32,6 +32,7 @@ fn documents() -> Vec<(&'static str, String)> {
     vec![
         ("docs/errors.md", kedactl::error::reference()),
         ("docs/cli.md", kedactl::reference()),
+        ("docs/events.schema.json", kedactl::events_schema()),
     ]
 }
 
