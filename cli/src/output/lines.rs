@@ -137,7 +137,8 @@ mod tests {
           .. redis and sentinels: still waiting for quorum (56s)
           .. redis and sentinels: still waiting for quorum (1m11s)
           .. redis and sentinels: still waiting for quorum (1m27s)
-          .. redis and sentinels: still waiting for quorum (1m43s)
+          .. redis and sentinels: still waiting for quorum (1m42s)
+          .. redis and sentinels: still waiting for quorum (1m57s)
           ok redis and sentinels: master on 6379 (2m04s)
         ");
     }

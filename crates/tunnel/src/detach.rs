@@ -99,7 +99,7 @@ pub async fn detach(detach: &Detach, step: &Step<'_>) -> Result<Status, TunnelEr
         if Instant::now() > deadline {
             return Err(unready(&service.service, &reason));
         }
-        step.waiting(format!("{}: {reason}", service.service));
+        step.waiting(format!("{} ({reason})", service.service));
     }
 }
 

@@ -51,7 +51,9 @@ impl Forward {
         let status = response.status();
         if status != StatusCode::SWITCHING_PROTOCOLS {
             let body = response.into_body().collect().await;
-            let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let bytes = body
+                .map(http_body_util::Collected::to_bytes)
+                .unwrap_or_default();
             return Err(refused(to, status, &bytes));
         }
         let upgraded = hyper::upgrade::on(response).await;

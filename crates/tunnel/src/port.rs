@@ -41,14 +41,18 @@ fn wanted(target: &Target) -> (u16, Option<String>) {
 pub(crate) async fn bind(target: &Target, any: bool) -> Result<Bound, TunnelError> {
     let (port, note) = wanted(target);
     if let Some(listener) = listen(port).await {
-        return bound(listener, note, port);
+        return Ok(bound(listener, note, port));
     }
     let holder = procfs::listener(port).map(|it| format!("{} (pid {})", it.program, it.pid));
     if any {
         for other in (1..=TRIED).filter_map(|step| port.checked_add(step)) {
             if let Some(listener) = listen(other).await {
                 let by = holder.map_or_else(String::new, |holder| format!(" by {holder}"));
-                return bound(listener, Some(format!("port {port} is taken{by}")), other);
+                return Ok(bound(
+                    listener,
+                    Some(format!("port {port} is taken{by}")),
+                    other,
+                ));
             }
         }
     }
@@ -63,12 +67,12 @@ async fn listen(port: u16) -> Option<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.ok()
 }
 
-fn bound(listener: TcpListener, note: Option<String>, port: u16) -> Result<Bound, TunnelError> {
-    Ok(Bound {
+fn bound(listener: TcpListener, note: Option<String>, port: u16) -> Bound {
+    Bound {
         listener,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         note,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! EXTERNAL-IP: `status.loadBalancer.ingress` of a Service says 127.0.0.1 while, and only while, every port of it passes.
 //! Must not take an address away that another controller wrote, and must not leave one of ours behind.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -163,9 +163,9 @@ pub(crate) async fn repair(
     client: &Client,
     services: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(), TunnelError> {
-    let unique: BTreeMap<(String, String), ()> = services.into_iter().map(|it| (it, ())).collect();
+    let unique: BTreeSet<(String, String)> = services.into_iter().collect();
     let mut left = Vec::new();
-    for (namespace, name) in unique.into_keys() {
+    for (namespace, name) in unique {
         if let Err(error) = write(client, &namespace, &name, false).await {
             tracing::warn!(%error, "address");
             left.push(format!("{namespace}/{name}"));

@@ -18,7 +18,7 @@ pub(crate) struct Target {
     pub(crate) node_port: Option<u16>,
     /// The local port that was asked for.
     pub(crate) local: Option<u16>,
-    /// Its type is LoadBalancer, so that an address may be published.
+    /// Its type is `LoadBalancer`, so that an address may be published.
     pub(crate) balanced: bool,
 }
 

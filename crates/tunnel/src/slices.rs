@@ -1,4 +1,4 @@
-//! Keeps pools filled with what EndpointSlices say, over restarts of the API server.
+//! Keeps pools filled with what `EndpointSlices` say, over restarts of the API server.
 //! Must not empty a pool because the API server is silent: the pods are still there.
 
 use std::collections::BTreeMap;

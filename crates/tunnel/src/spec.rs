@@ -14,7 +14,7 @@ use crate::TunnelError;
 pub struct Spec {
     /// The Services; each with all its TCP ports unless one is named.
     pub services: Vec<Wanted>,
-    /// Where none is named: the Services of type LoadBalancer that carry this label (`key=value`), in every namespace.
+    /// Where none is named: the Services of type `LoadBalancer` that carry this label (`key=value`), in every namespace.
     pub label: String,
     /// How connections go into the cluster.
     pub mode: Mode,

@@ -39,7 +39,7 @@ pub(crate) fn table(status: &Status) -> String {
             .as_ref()
             .map(|why| format!("no EXTERNAL-IP: {why}"));
         let failed = (service.failed > 0)
-            .then(|| format!("{} connections found no pod in time", service.failed));
+            .then(|| format!("connections that found no pod in time: {}", service.failed));
         for note in service
             .note
             .iter()
@@ -63,7 +63,7 @@ pub(crate) fn lines(status: &Status) -> Vec<String> {
         let name = name(service);
         if !service.healthy {
             let why = service.problem.as_deref().unwrap_or("the first probe");
-            return format!("  .. {name}: waiting for {why}");
+            return format!("  .. {name}: no answer yet ({why})");
         }
         let address = service
             .external_ip
@@ -118,7 +118,19 @@ mod tests {
         )
         .unwrap();
         let plain = |text: &str| anstream::adapter::strip_str(text).to_string();
-        insta::assert_snapshot!(plain(&table(&status)), @"");
-        insta::assert_snapshot!(plain(&lines(&status).join("\n")), @"");
+        insta::assert_snapshot!(plain(&table(&status)), @r"
+        tunnel (pid 42)
+          SERVICE        LOCAL           HEALTH   BY                     PODS  OPEN  TOTAL  EXTERNAL-IP
+          keda/api:8000  127.0.0.1:8000  ok       node 172.18.0.2:30100  2     3     1,200  127.0.0.1
+          keda/web:80    127.0.0.1:8080  failing  -                      0     0     0      -
+        keda/web:80: port 80 needs root, so it is 8080 here
+        keda/web:80: no pod is ready
+        keda/web:80: no EXTERNAL-IP: port 80 is 8080 here
+        keda/web:80: connections that found no pod in time: 1
+        ");
+        insta::assert_snapshot!(plain(&lines(&status).join("\n")), @r"
+          ok keda/api:8000: http://127.0.0.1:8000 by node 172.18.0.2:30100, EXTERNAL-IP 127.0.0.1
+          .. keda/web:80: no answer yet (no pod is ready)
+        ");
     }
 }

@@ -92,9 +92,12 @@ fn control(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
 
 /// The head of a data frame; the payload is at most 2^24 - 1 bytes.
 pub(crate) fn data_head(stream: u32, flags: u8, length: usize) -> [u8; HEAD] {
-    let [a, b, c, d] = stream.to_be_bytes();
-    let [_, x, y, z] = (length as u32).to_be_bytes();
-    [a & 0x7f, b, c, d, flags, x, y, z]
+    let mut head = [0; HEAD];
+    head[..4].copy_from_slice(&(stream & 0x7fff_ffff).to_be_bytes());
+    // The length's highest byte is the flags' place.
+    head[4..].copy_from_slice(&(length as u32).to_be_bytes());
+    head[4] = flags;
+    head
 }
 
 /// Reads the next frame; `None` at the end of the connection between two frames.

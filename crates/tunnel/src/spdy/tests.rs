@@ -34,7 +34,8 @@ async fn runtime(stream: DuplexStream, server: Option<SocketAddr>) {
         writer.write_all(why).await.unwrap();
         writer.write_all(&data_head(3, FIN, 0)).await.unwrap();
         // What the client still sends is read away, as a runtime does.
-        let rest = tokio::io::copy(&mut reader, &mut tokio::io::sink());
+        let mut nowhere = tokio::io::sink();
+        let rest = tokio::io::copy(&mut reader, &mut nowhere);
         drop(timeout(WITHIN, rest).await);
         return;
     };
