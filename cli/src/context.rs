@@ -73,15 +73,26 @@ impl Context {
 
     /// Folder of the local stack that `--stack`, the project or the default names.
     pub(crate) fn stack_dir(&self) -> Result<PathBuf, Error> {
-        let name = match &self.global.stack {
-            Some(name) => name.clone(),
-            None => self.project_stack().unwrap_or_else(|| "kedactl".to_owned()),
-        };
-        self.dir_of(&name)
+        self.dir_of(&self.stack_name())
+    }
+
+    /// Folder of the stack's tunnel.
+    pub(crate) fn tunnel_dir(&self) -> Result<PathBuf, Error> {
+        self.folder("tunnel", &self.stack_name())
+    }
+
+    /// The stack that `--stack`, the project or the default names.
+    pub(crate) fn stack_name(&self) -> String {
+        let named = self.global.stack.clone().or_else(|| self.project_stack());
+        named.unwrap_or_else(|| "kedactl".to_owned())
     }
 
     /// Folder of the local stack `name`.
     pub(crate) fn dir_of(&self, name: &str) -> Result<PathBuf, Error> {
+        self.folder("local", name)
+    }
+
+    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, Error> {
         let root = self.env.state_root(self.global.state_dir.as_ref());
         let root = root.ok_or_else(|| {
             Error::new(
@@ -94,7 +105,7 @@ impl Context {
             let message = format!("`{name}` is not the name of a stack");
             return Err(Error::new(Code::Usage, message).hint("use at most 63 of a-z, 0-9 and -"));
         }
-        Ok(root.join("local").join(name))
+        Ok(root.join(kind).join(name))
     }
 
     /// The stack's name as the project says; commands that only look go on without a valid project.

@@ -14,6 +14,10 @@ pub(crate) struct Env {
     pub xdg_state_home: Option<PathBuf>,
     /// `CI` is set to something that is not empty or `false`.
     pub ci: bool,
+    /// `GITHUB_ACTIONS` is `true`: the log understands groups and annotations.
+    pub github_actions: bool,
+    /// `KUBECONFIG`: a list of files, of which the first is taken.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 impl Env {
@@ -34,6 +38,8 @@ impl Env {
             state_dir: path("KEDACTL_STATE_DIR"),
             xdg_state_home: path("XDG_STATE_HOME").filter(|p| p.is_absolute()),
             ci: text("CI").is_some_and(|v| v != "false"),
+            github_actions: text("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
+            kubeconfig: text("KUBECONFIG").and_then(|list| std::env::split_paths(&list).next()),
         }
     }
 
@@ -43,6 +49,12 @@ impl Env {
             .or_else(|| self.state_dir.clone())
             .or_else(|| self.xdg_state_home.as_ref().map(|p| p.join("kedactl")))
             .or_else(|| self.home.as_ref().map(|h| h.join(".local/state/kedactl")))
+    }
+
+    /// The kubeconfig that programs of a cluster use by default.
+    pub(crate) fn default_kubeconfig(&self) -> Option<PathBuf> {
+        let home = || self.home.as_ref().map(|home| home.join(".kube/config"));
+        self.kubeconfig.clone().or_else(home)
     }
 }
 

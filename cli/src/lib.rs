@@ -15,6 +15,7 @@ mod stack;
 mod status;
 mod tail;
 
+pub use output::events_schema;
 pub use reference::reference;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 /// Parses the command line, runs the command and reports its error.
 pub fn main_impl() -> ExitCode {
     let words = env::args();
-    if let Some(result) = commands::local::run(&words) {
+    if let Some(result) = commands::local::run(&words).or_else(|| commands::tunnel::run(&words)) {
         return result.map_or_else(
             |error| ExitCode::from(error.exit() as u8),
             |exit| ExitCode::from(exit as u8),

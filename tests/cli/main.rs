@@ -2,9 +2,12 @@
 //!
 //! It must not start a stack; those tests are in tests/local.
 
+mod api_server;
 mod config;
 mod documents;
 mod lint;
+mod events;
+mod tunnel;
 mod usage;
 
 use kedactl_tests::Context;

@@ -18,6 +18,7 @@ fn help_names_every_command() {
           down         Stop the stack and leave nothing behind
           status       Show the stack: processes, queue, replicas and why
           load         Submit load on a schedule, follow every task to its end and audit it
+          tunnel       Bring Services of a cluster to this machine, without root
           logs         Show what the services wrote
           queue        Look into queues and act on them
           redis        Act on Redis

@@ -64,6 +64,7 @@ pub struct Context {
     dir: TempDir,
     program: PathBuf,
     sets: Vec<String>,
+    env: Vec<(String, String)>,
     started: bool,
 }
 
@@ -82,6 +83,7 @@ impl Context {
             dir,
             program: program.into(),
             sets: Vec::new(),
+            env: Vec::new(),
             started: false,
         }
     }
@@ -94,6 +96,13 @@ impl Context {
             format!("local.programs.worker={}", worker.display()),
             format!("api.port={}", free_port()),
         ];
+        self
+    }
+
+    /// Sets a variable of the program's environment, which has few.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -165,6 +174,7 @@ impl Context {
             .env("HOME", dir.join("home"))
             .env("KEDACTL_STATE_DIR", dir.join("state"));
         command.env("LC_ALL", "C").env("COLUMNS", "100");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -11,6 +11,7 @@ mod inspect;
 mod lint;
 mod load;
 mod stack;
+mod tunnel;
 
 pub use inspect::{
     CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, QueueArgs,
@@ -18,7 +19,8 @@ pub use inspect::{
 };
 pub use lint::{Level, LintArgs};
 pub use load::{Arrivals, LoadArgs};
-pub use stack::{DownArgs, Events, Provider, UpArgs};
+pub use stack::{DownArgs, Events, EventsArgs, Provider, UpArgs};
+pub use tunnel::{TunnelArgs, TunnelCommand, TunnelMode, TunnelOpen};
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -129,6 +131,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Submit load on a schedule, follow every task to its end and audit it
     Load(Box<LoadArgs>),
+    /// Bring Services of a cluster to this machine, without root
+    Tunnel(TunnelArgs),
     /// Show what the services wrote
     Logs(LogsArgs),
     /// Look into queues and act on them

@@ -6,12 +6,13 @@ use super::block_on;
 use crate::args::DownArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Form, follow};
+use crate::output::{Readers, follow};
 use kedactl_local::{DownOutcome, LocalError};
 
 pub(crate) fn down(context: &Context, args: &DownArgs) -> Result<Exit, Error> {
     let dir = context.stack_dir()?;
-    let result = follow(context.printer, Form::People, |sink| {
+    let readers = Readers::new(args.stream.events.as_ref())?;
+    let result = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::down(&dir, args.purge, sink).await) })
     })?;
     let outcome = match result {

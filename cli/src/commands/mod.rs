@@ -14,6 +14,7 @@ mod queue;
 mod redis;
 mod render;
 mod status;
+pub(crate) mod tunnel;
 mod up;
 
 use crate::args::Command;
@@ -28,6 +29,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Down(args) => down::down(context, &args),
         Command::Status(args) => status::status(context, &args),
         Command::Load(args) => load::load(context, &args),
+        Command::Tunnel(args) => tunnel::tunnel(context, &args),
         Command::Logs(args) => logs::logs(context, &args),
         Command::Queue(args) => queue::queue(context, args),
         Command::Redis(args) => redis::redis(context, &args),

@@ -6,7 +6,7 @@ use super::block_on;
 use crate::args::{Provider, UpArgs};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
-use crate::output::{Form, follow, style};
+use crate::output::{Readers, follow, style};
 use kedactl_local::{Desired, Request, UpOutcome};
 use kedactl_render::{Manifests, Object};
 
@@ -25,18 +25,14 @@ pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
         within: args.timeout,
     };
-    announce(context, args.provider, &name);
-    let form = if args.events.is_some() {
-        Form::JsonLines
-    } else {
-        Form::People
-    };
-    let outcome = follow(context.printer, form, |sink| {
+    let readers = Readers::new(args.stream.events.as_ref())?;
+    if !readers.own_stderr() {
+        announce(context, args.provider, &name);
+    }
+    let outcome = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::up(&request, sink).await?) })
     })?;
-    if args.events.is_none() {
-        context.printer.data(&report(context, &name, &outcome)?)?;
-    }
+    context.printer.data(&report(context, &name, &outcome)?)?;
     Ok(Exit::Done)
 }
 

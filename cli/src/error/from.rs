@@ -7,6 +7,7 @@ use kedactl_config::ConfigError;
 use kedactl_local::LocalError;
 use kedactl_queue::QueueError;
 use kedactl_render::RenderError;
+use kedactl_tunnel::TunnelError;
 
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
@@ -66,5 +67,33 @@ impl From<QueueError> for Error {
             }
         };
         Self::new(code, error.to_string()).source(error)
+    }
+}
+
+impl From<TunnelError> for Error {
+    fn from(error: TunnelError) -> Self {
+        let code = match &error {
+            TunnelError::Wanted { .. } => Code::Usage,
+            TunnelError::Kubeconfig { .. } | TunnelError::Context { .. } => Code::Kubeconfig,
+            TunnelError::Api { .. } => Code::ClusterApi,
+            TunnelError::NoService { .. }
+            | TunnelError::NoPort { .. }
+            | TunnelError::Nothing { .. } => Code::NoService,
+            TunnelError::PortTaken { .. } => Code::PortTaken,
+            TunnelError::Running { .. } => Code::TunnelRuns,
+            TunnelError::NotRunning { .. } | TunnelError::Stale { .. } => Code::NoTunnel,
+            TunnelError::Deaf { .. } | TunnelError::Died { .. } | TunnelError::Published { .. } => {
+                Code::TunnelFailed
+            }
+            TunnelError::NotReady { .. } => Code::NotReady,
+            TunnelError::File { .. } => Code::Io,
+            TunnelError::Exec(_) => Code::Internal,
+        };
+        let hint = error.hint();
+        let out = Self::new(code, error.to_string()).source(error);
+        match hint {
+            Some(hint) => out.hint(hint),
+            None => out,
+        }
     }
 }

@@ -1,39 +1,97 @@
-//! Chooses the reader of a job's event stream and runs it beside the job.
+//! Chooses the readers of a job's event stream and runs them beside the job.
 //!
 //! It must not know what the job does.
 
-use super::{Printer, Progress, bars::Bars, lines::Lines};
+use super::actions::Actions;
+use super::bars::Bars;
+use super::lines::Lines;
+use super::{Printer, Progress};
+use crate::args::Events;
+use crate::error::{Code, Error};
 use kedactl_plan::{Channel, Event, channel};
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How events are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// For people, as the terminal allows.
-    People,
-    /// One JSON object a line on stdout.
-    JsonLines,
+/// How often the readers are told the time while no step says anything.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Who reads the events of a command.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    /// Where events go as they are: JSON lines.
+    log: Option<Log>,
 }
 
-trait Reader {
+#[derive(Debug)]
+enum Log {
+    /// In place of what people would see there.
+    Stderr,
+    /// Beside it.
+    File(File),
+}
+
+impl Readers {
+    /// What `--events` asks for. The file is opened now, so that a wrong path fails before anything is done.
+    pub(crate) fn new(events: Option<&Events>) -> Result<Self, Error> {
+        let log = match events.map(|events| events.file.as_ref()) {
+            None => None,
+            Some(None) => Some(Log::Stderr),
+            Some(Some(path)) => Some(Log::File(File::create(path).map_err(|error| {
+                let message = format!("{} could not be written", path.display());
+                Error::new(Code::Io, message).source(error)
+            })?)),
+        };
+        Ok(Self { log })
+    }
+
+    /// Whether stderr belongs to the events alone.
+    pub(crate) fn own_stderr(&self) -> bool {
+        matches!(self.log, Some(Log::Stderr))
+    }
+
+    fn start(self, printer: Printer) -> Vec<Box<dyn Reader>> {
+        let people: Option<Box<dyn Reader>> = match printer.progress() {
+            _ if self.own_stderr() => None,
+            Progress::Live => Some(Box::new(Bars::default())),
+            Progress::Lines => Some(Box::new(Lines::new(printer))),
+            Progress::Actions => Some(Box::new(Actions::new(printer))),
+            Progress::None => None,
+        };
+        let log: Option<Box<dyn Reader>> = match self.log {
+            Some(Log::Stderr) => Some(Box::new(Stderr(printer))),
+            Some(Log::File(file)) => Some(Box::new(ToFile(file))),
+            None => None,
+        };
+        people.into_iter().chain(log).collect()
+    }
+}
+
+/// One way to show events.
+pub(super) trait Reader {
     fn read(&mut self, event: &Event);
+    /// The time has moved on, to milliseconds since the Unix epoch.
+    fn beat(&mut self, _now: u64) {}
     fn close(&mut self) {}
 }
 
 /// Runs `job` with a sink, while a thread shows what it says; returns what the job returned.
-pub(crate) fn follow<T>(printer: Printer, form: Form, job: impl FnOnce(&Channel) -> T) -> T {
+pub(crate) fn follow<T>(printer: Printer, readers: Readers, job: impl FnOnce(&Channel) -> T) -> T {
     let (sink, events) = channel();
     let reader = thread::spawn(move || {
-        let mut reader: Box<dyn Reader> = match (form, printer.progress()) {
-            (Form::JsonLines, _) => Box::new(Json(printer)),
-            (_, Progress::Live) => Box::new(Bars::default()),
-            (_, Progress::Lines) => Box::new(Lines::new(printer)),
-            (_, Progress::None) => Box::new(Silent),
-        };
-        for event in &events {
-            reader.read(&event);
+        let mut readers = readers.start(printer);
+        loop {
+            match events.recv_timeout(BEAT) {
+                Ok(event) => readers.iter_mut().for_each(|reader| reader.read(&event)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let now = now_ms();
+            readers.iter_mut().for_each(|reader| reader.beat(now));
         }
-        reader.close();
+        readers.iter_mut().for_each(|reader| reader.close());
     });
     let result = job(&sink);
     drop(sink);
@@ -42,35 +100,35 @@ pub(crate) fn follow<T>(printer: Printer, form: Form, job: impl FnOnce(&Channel)
     result
 }
 
-struct Silent;
-
-impl Reader for Silent {
-    fn read(&mut self, _: &Event) {}
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
-struct Json(Printer);
+struct Stderr(Printer);
 
-impl Reader for Json {
+impl Reader for Stderr {
     fn read(&mut self, event: &Event) {
         if let Ok(line) = serde_json::to_string(event) {
-            // The reader of stdout may have gone; the job goes on.
-            drop(self.0.data(&line));
+            self.0.error(&line);
         }
     }
 }
 
-impl Reader for Lines {
+struct ToFile(File);
+
+impl Reader for ToFile {
     fn read(&mut self, event: &Event) {
-        self.show(event);
+        if let Ok(mut line) = serde_json::to_vec(event) {
+            line.push(b'\n');
+            // A full disk must not end the job; whoever reads the file sees that it is cut.
+            drop(self.0.write_all(&line));
+        }
     }
 }
 
-impl Reader for Bars {
-    fn read(&mut self, event: &Event) {
-        self.show(event);
-    }
-
-    fn close(&mut self) {
-        self.finish();
-    }
+/// docs/events.schema.json: one line of `--events jsonl`.
+pub fn events_schema() -> String {
+    let schema = serde_json::to_string_pretty(&kedactl_plan::schema());
+    schema.unwrap_or_default() + "\n"
 }

@@ -1,7 +1,9 @@
 //! The plain reader of events: one line each, for logs and CI.
 //!
-//! It must not repeat itself: a wait is said once until its reason changes.
+//! It must not repeat itself: a wait is said once until its reason changes, and again after a long silence.
 
+use super::events::Reader;
+use super::heart::Heart;
 use super::{Printer, style};
 use kedactl_plan::{Event, Kind, StepId};
 use std::collections::HashMap;
@@ -9,106 +11,144 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(super) struct Lines {
     printer: Printer,
-    titles: HashMap<StepId, String>,
+    heart: Heart,
     waits: HashMap<StepId, String>,
-    begun: HashMap<StepId, u64>,
+}
+
+impl Reader for Lines {
+    fn read(&mut self, event: &Event) {
+        if let Some(line) = self.line(event) {
+            self.printer.say(&line);
+        }
+    }
+
+    fn beat(&mut self, now: u64) {
+        for line in self.heart.beat(now) {
+            self.printer.say(&line);
+        }
+    }
 }
 
 impl Lines {
     pub(super) fn new(printer: Printer) -> Self {
         Self {
             printer,
-            titles: HashMap::new(),
+            heart: Heart::default(),
             waits: HashMap::new(),
-            begun: HashMap::new(),
-        }
-    }
-
-    pub(super) fn show(&mut self, event: &Event) {
-        if let Some(line) = self.line(event) {
-            self.printer.say(&line);
         }
     }
 
     fn line(&mut self, event: &Event) -> Option<String> {
-        let step = &event.step;
-        match &event.kind {
-            Kind::Started { title } => {
-                self.titles.insert(step.clone(), title.clone());
-                self.begun.insert(step.clone(), event.at);
-                None
+        let (title, age) = (self.heart.title(&event.step), self.heart.age(event));
+        self.heart.hear(event);
+        if let Kind::Waiting { what } = &event.kind {
+            let known = self.waits.insert(event.step.clone(), what.clone());
+            if known.as_ref() == Some(what) {
+                return None;
             }
-            Kind::Progress { note, .. } => Some(format!("     {}: {note}", self.title(step))),
-            Kind::Waiting { what } => {
-                let known = self.waits.insert(step.clone(), what.clone());
-                (known.as_ref() != Some(what))
-                    .then(|| format!("  .. {}: waiting for {what}", self.title(step)))
-            }
-            Kind::Done { note, changed } => {
-                let took = event
-                    .at
-                    .saturating_sub(self.begun.get(step).copied().unwrap_or(event.at));
-                let took = if *changed {
-                    format!(" ({})", style::millis(took as f64))
-                } else {
-                    String::new()
-                };
-                Some(format!(
-                    "  {} {}: {note}{took}",
-                    style::good("ok"),
-                    self.title(step)
-                ))
-            }
-            Kind::Failed { error, .. } => Some(format!(
-                "  {} {}: {error}",
-                style::bad("!!"),
-                self.title(step)
-            )),
         }
+        line(&event.kind, &title, age)
     }
+}
 
-    fn title(&self, step: &StepId) -> String {
-        self.titles
-            .get(step)
-            .cloned()
-            .unwrap_or_else(|| step.to_string())
-    }
+/// An event in one line; a beginning has none.
+pub(super) fn line(kind: &Kind, title: &str, age: u64) -> Option<String> {
+    Some(match kind {
+        Kind::Started { .. } => return None,
+        Kind::Progress { note, .. } => format!("     {title}: {note}"),
+        Kind::Waiting { what } => format!("  .. {title}: waiting for {what}"),
+        Kind::Done { note, changed } => {
+            let took = if *changed {
+                format!(" ({})", style::millis(age as f64))
+            } else {
+                String::new()
+            };
+            format!("  {} {title}: {note}{took}", style::good("ok"))
+        }
+        Kind::Failed { error, .. } => format!("  {} {title}: {error}", style::bad("!!")),
+        Kind::Skipped { title, reason } => {
+            format!("  {} {title}: skipped, {reason}", style::warn("--"))
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::Lines;
     use crate::output::Printer;
-    use clap::Parser as _;
     use kedactl_plan::{Event, Kind};
 
-    fn lines(kinds: Vec<Kind>) -> String {
-        let cli = crate::args::Cli::parse_from(["kedactl", "doctor"]);
-        let mut lines = Lines::new(Printer::new(&cli.global, &crate::env::Env::default()));
-        let events = kinds.into_iter().enumerate().map(|(i, kind)| Event {
-            at: i as u64 * 1500,
-            step: "redis".into(),
-            kind,
-        });
-        let shown: Vec<String> = events.filter_map(|event| lines.line(&event)).collect();
+    /// What is shown of events that come 1.5 s apart, and of the beats between them.
+    fn lines(kinds: Vec<Kind>, silence: u64) -> String {
+        let mut lines = Lines::new(Printer::plain());
+        let mut shown = Vec::new();
+        let mut at = 0;
+        for kind in kinds {
+            let step = "redis".into();
+            shown.extend(lines.line(&Event { at, step, kind }));
+            for second in 0..silence {
+                shown.extend(lines.heart.beat(at + second * 1000));
+            }
+            at += 1500 + silence * 1000;
+        }
         anstream::adapter::strip_str(&shown.join("\n")).to_string()
+    }
+
+    fn started() -> Kind {
+        let title = "redis and sentinels".to_owned();
+        Kind::Started { title }
+    }
+
+    fn wait(what: &str) -> Kind {
+        let what = what.to_owned();
+        Kind::Waiting { what }
+    }
+
+    fn done() -> Kind {
+        let note = "master on 6379".to_owned();
+        Kind::Done {
+            note,
+            changed: true,
+        }
     }
 
     #[test]
     fn a_wait_is_said_once_until_its_reason_changes() {
-        let wait = |what: &str| Kind::Waiting {
-            what: what.to_owned(),
-        };
-        insta::assert_snapshot!(lines(vec![
-            Kind::Started { title: "redis and sentinels".to_owned() },
+        let kinds = vec![
+            started(),
             wait("quorum"),
             wait("quorum"),
             wait("replicas"),
-            Kind::Done { note: "master on 6379".to_owned(), changed: true },
-        ]), @r"
+            done(),
+        ];
+        insta::assert_snapshot!(lines(kinds, 0), @r"
           .. redis and sentinels: waiting for quorum
           .. redis and sentinels: waiting for replicas
           ok redis and sentinels: master on 6379 (6.00 s)
         ");
+    }
+
+    #[test]
+    fn a_silent_step_is_heard_of_every_fifteen_seconds() {
+        insta::assert_snapshot!(lines(vec![started(), wait("quorum"), wait("quorum"), done()], 40), @r"
+          .. redis and sentinels: still at work (15s)
+          .. redis and sentinels: still at work (30s)
+          .. redis and sentinels: waiting for quorum
+          .. redis and sentinels: still waiting for quorum (56s)
+          .. redis and sentinels: still waiting for quorum (1m11s)
+          .. redis and sentinels: still waiting for quorum (1m27s)
+          .. redis and sentinels: still waiting for quorum (1m42s)
+          .. redis and sentinels: still waiting for quorum (1m57s)
+          ok redis and sentinels: master on 6379 (2m04s)
+        ");
+    }
+
+    #[test]
+    fn what_never_began_says_why() {
+        let skipped = Kind::Skipped {
+            title: "the tunnel".to_owned(),
+            reason: "`redis` failed".to_owned(),
+        };
+        insta::assert_snapshot!(lines(vec![skipped], 0), @"  -- the tunnel: skipped, `redis` failed");
     }
 }

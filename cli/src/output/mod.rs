@@ -2,15 +2,18 @@
 //!
 //! Nothing here may ask a library for anything; values come in, text goes out.
 
+mod actions;
 mod bars;
 mod events;
+mod heart;
 mod lines;
 mod printer;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod view;
 
-pub(crate) use events::{Form, follow};
+pub use events::events_schema;
+pub(crate) use events::{Readers, follow};
 pub(crate) use printer::{Printer, Progress};
 
 use tracing_subscriber::EnvFilter;
@@ -20,12 +23,22 @@ pub(crate) fn log(global: &crate::args::Global) {
     if global.verbose < 2 {
         return;
     }
-    let filter = EnvFilter::new(
-        "warn,kedactl=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug",
+    subscribe(
+        "warn,kedactl=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug,kedactl_tunnel=debug",
+        true,
     );
+}
+
+/// Sends a background program's log to its stderr, which is a file.
+pub(crate) fn log_of_helper() {
+    subscribe("warn", false);
+}
+
+fn subscribe(filter: &str, color: bool) {
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        .with_ansi(color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum Progress {
     Live,
     /// One line an event.
     Lines,
+    /// The log of GitHub Actions: a group a step, annotations for failures.
+    Actions,
     None,
 }
 
@@ -40,6 +42,8 @@ impl Printer {
             Progress::None
         } else if terminal && !global.no_progress && !env.ci && global.verbose == 0 {
             Progress::Live
+        } else if env.github_actions {
+            Progress::Actions
         } else {
             Progress::Lines
         };
@@ -52,6 +56,15 @@ impl Printer {
             level,
             progress,
             color: global.color,
+        }
+    }
+
+    /// For a background program, whose stderr is its log.
+    pub(crate) fn plain() -> Self {
+        Self {
+            level: Level::Default,
+            progress: Progress::None,
+            color: Choice::Never,
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Event {
     pub kind: Kind,
 }
 
-/// The five things a step can say. `Started` comes first and `Done` or `Failed` last, each once.
+/// What a step can say. `Started` comes first and `Done` or `Failed` last, each once; `Skipped` stands alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Kind {
@@ -81,13 +81,28 @@ pub enum Kind {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// It never began.
+    Skipped {
+        /// What a user would call it.
+        title: String,
+        /// Why: "`cluster` failed".
+        reason: String,
+    },
 }
 
 impl Kind {
     /// Whether no further event of the step follows.
     pub fn is_last(&self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed { .. })
+        matches!(
+            self,
+            Self::Done { .. } | Self::Failed { .. } | Self::Skipped { .. }
+        )
     }
+}
+
+/// The JSON schema of one [`Event`], for readers in other languages.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Event).to_value()
 }
 
 #[cfg(test)]

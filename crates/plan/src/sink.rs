@@ -107,19 +107,27 @@ impl<'a> Step<'a> {
 
     /// Ends the step badly: the error with its sources, and the cure where one is known.
     pub fn failed(self, error: &dyn std::error::Error, hint: Option<String>) {
+        self.say_failed(error, hint);
+    }
+
+    pub(crate) fn say_failed(&self, error: &dyn std::error::Error, hint: Option<String>) {
         self.say(Kind::Failed {
             error: chain(error),
             hint,
         });
     }
 
-    fn say(&self, kind: Kind) {
-        self.sink.emit(Event {
-            at: now_ms(),
-            step: self.id.clone(),
-            kind,
-        });
+    pub(crate) fn say(&self, kind: Kind) {
+        say(self.sink, &self.id, kind);
     }
+}
+
+pub(crate) fn say(sink: &dyn Sink, step: &StepId, kind: Kind) {
+    sink.emit(Event {
+        at: now_ms(),
+        step: step.clone(),
+        kind,
+    });
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -1,4 +1,39 @@
 //! Traffic from this machine into Services of a cluster, without root and without routes.
 //!
 //! Law: an address is published only while a probe through it passes, and taken back on every exit;
-//! nothing here changes a workload.
+//! nothing here changes a workload. The cluster is reached through the [`kube::Client`] that is handed in, and nothing else.
+
+mod access;
+mod control;
+mod detach;
+mod error;
+mod forward;
+mod home;
+mod node;
+mod pool;
+mod port;
+mod probe;
+mod proxy;
+mod publish;
+mod road;
+mod service;
+mod slices;
+mod spdy;
+mod spec;
+mod status;
+mod tunnel;
+
+pub use access::{Access, connect};
+pub use control::{Stopped, status, stop};
+pub use detach::{Detach, detach, helper_main, run};
+pub use error::TunnelError;
+pub use forward::Forward;
+pub use home::Home;
+pub use pool::{Endpoint, Pool};
+pub use proxy::serve;
+pub use publish::MANAGER;
+pub use road::{Carried, Dial, DialError, Dialing, Held, Link, Road};
+pub use spdy::Session;
+pub use spec::{Mode, Spec, Wanted};
+pub use status::{Route, ServiceStatus, Status};
+pub use tunnel::{Ended, Tunnel};

@@ -33,6 +33,7 @@ fn documents() -> Vec<(&'static str, String)> {
         ("docs/errors.md", kedactl::error::reference()),
         ("docs/cli.md", kedactl::reference()),
         ("docs/lint.md", kedactl_lint::reference()),
+        ("docs/events.schema.json", kedactl::events_schema()),
     ]
 }
 

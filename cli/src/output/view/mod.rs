@@ -8,3 +8,4 @@ pub(crate) mod load;
 pub(crate) mod progress;
 pub(crate) mod status;
 pub(crate) mod tasks;
+pub(crate) mod tunnel;

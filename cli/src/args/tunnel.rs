@@ -1,0 +1,63 @@
+//! Grammar of `tunnel`.
+//!
+//! Clap types only.
+
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct TunnelArgs {
+    #[command(subcommand)]
+    pub command: Option<TunnelCommand>,
+    #[command(flatten)]
+    pub open: TunnelOpen,
+}
+
+#[derive(Debug, Args)]
+pub struct TunnelOpen {
+    /// Service to bring here, as NAMESPACE/NAME[:PORT[=LOCALPORT]]; may be repeated (default: the stack's LoadBalancers)
+    #[arg(short = 's', long = "service", value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Kubeconfig of the cluster (default: $KUBECONFIG, ~/.kube/config)
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig; the current one is never taken by itself
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// How connections go into the cluster
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub mode: TunnelMode,
+    /// Take the next free port where one is taken
+    #[arg(long)]
+    pub any_port: bool,
+    /// How long a new connection waits for a pod or for the API server
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = super::load::duration)]
+    pub hold: Duration,
+    /// Go on in the background
+    #[arg(long)]
+    pub detach: bool,
+    /// With --detach: how long to wait until every service answers
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = super::load::duration)]
+    pub timeout: Duration,
+}
+
+/// How connections go into the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TunnelMode {
+    /// By the node port where a node answers, else through the API server
+    Auto,
+    /// By the node port only
+    NodePort,
+    /// Through the API server only
+    PortForward,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TunnelCommand {
+    /// Show the tunnel that runs: ports, ways, health, connections
+    Status,
+    /// End the tunnel, and repair what a killed one left
+    Stop,
+}

@@ -1,0 +1,153 @@
+//! Probes one port every two seconds, and chooses its way by what passed.
+//! Must not call a port healthy because it was so before.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::forward::Forward;
+use crate::node;
+use crate::road::{Dial as _, DialError, Link, Road};
+use crate::spec::Mode;
+use crate::status::Route;
+
+/// Between two probes that passed.
+const EVERY: Duration = Duration::from_secs(2);
+/// Between two probes while they fail.
+const SOON: Duration = Duration::from_millis(250);
+/// How long a probe through the API server waits for a word of a server that says nothing.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+/// How often nodes that did not answer are asked again while the other way works.
+const NODES_EVERY: Duration = Duration::from_secs(5);
+/// Failures in a row that make a healthy port unhealthy.
+const FAILURES: u32 = 2;
+
+/// Counts up whenever a health or an address changed, so that whoever follows looks again.
+pub(crate) type News = Arc<watch::Sender<u64>>;
+
+/// What the last probes said.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    state: Mutex<(bool, Option<String>)>,
+}
+
+impl Health {
+    pub(crate) fn get(&self) -> (bool, Option<String>) {
+        let state = self.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, healthy: bool, problem: Option<String>) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = state.0 != healthy || state.1 != problem;
+        *state = (healthy, problem);
+        changed
+    }
+}
+
+/// One port's prober.
+pub(crate) struct Probe {
+    pub(crate) client: kube::Client,
+    pub(crate) road: Arc<Road>,
+    pub(crate) node_port: Option<u16>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) news: News,
+}
+
+impl Probe {
+    /// Probes until the stop.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let forward = Forward::new(self.client.clone());
+        let mut nodes: Vec<IpAddr> = Vec::new();
+        let mut asked: Option<Instant> = None;
+        let mut failures = 0;
+        loop {
+            let due = asked.is_none_or(|at| at.elapsed() > NODES_EVERY);
+            if self.road.mode() != Mode::PortForward && (nodes.is_empty() || due) {
+                nodes = node::addresses(&self.client).await;
+            }
+            let ask_nodes = due || self.road.mode() == Mode::NodePort;
+            let result = self.once(&forward, &nodes, ask_nodes, &mut asked).await;
+            let changed = match result {
+                Ok(()) => {
+                    failures = 0;
+                    self.health.set(true, None)
+                }
+                Err(error) => {
+                    failures += 1;
+                    let healthy = failures < FAILURES && self.health.get().0;
+                    self.health.set(healthy, Some(error.to_string()))
+                }
+            };
+            if changed {
+                self.news.send_modify(|count| *count += 1);
+            }
+            let pause = if failures == 0 { EVERY } else { SOON };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// By the node that is in use, by any node where it is time to ask them, else through the API server.
+    async fn once(
+        &self,
+        forward: &Forward,
+        nodes: &[IpAddr],
+        ask_nodes: bool,
+        asked: &mut Option<Instant>,
+    ) -> Result<(), DialError> {
+        if let Some(Route::Node(address)) = self.road.route() {
+            if crate::road::to_node(address).await.is_ok() {
+                return Ok(());
+            }
+            // The next way is looked for at once.
+            self.road.set_route(None);
+            *asked = None;
+        }
+        if let Some(port) = self
+            .node_port
+            .filter(|_| ask_nodes && self.road.mode() != Mode::PortForward)
+        {
+            *asked = Some(Instant::now());
+            if let Some(address) = node::answering(nodes, port).await {
+                self.road.set_route(Some(Route::Node(address)));
+                return Ok(());
+            }
+        }
+        if self.road.mode() == Mode::NodePort {
+            return Err(DialError::Way(
+                "no node answers on the node port".to_owned(),
+            ));
+        }
+        self.through_the_api_server(forward).await?;
+        self.road.set_route(Some(Route::PortForward));
+        Ok(())
+    }
+
+    async fn through_the_api_server(&self, forward: &Forward) -> Result<(), DialError> {
+        let Some(pod) = self.road.pool.pick() else {
+            return Err(DialError::Way("no pod is ready".to_owned()));
+        };
+        let result = match forward.dial(&pod).await {
+            Ok(Link::Session(session)) => {
+                let probed = session.probe(PROBE_WITHIN).await;
+                probed.map_err(|refused| DialError::Pod {
+                    pod: pod.pod.clone(),
+                    why: refused.0,
+                })
+            }
+            Ok(Link::Tcp(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if matches!(result, Err(DialError::Pod { .. })) {
+            self.road.pool.blame(&pod);
+        }
+        result
+    }
+}

@@ -1,0 +1,149 @@
+//! An API server that knows one Service: enough for a tunnel, over plain HTTP.
+//!
+//! It must not be mistaken for Kubernetes: what the world decides is tested on the real one.
+
+use serde_json::{Value, json};
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// The server, and what it was told. Its threads end with the test's process.
+#[derive(Clone)]
+pub(crate) struct ApiServer {
+    pub(crate) port: u16,
+    node_port: u16,
+    service_port: u16,
+    published: Arc<Mutex<Vec<bool>>>,
+}
+
+impl ApiServer {
+    /// Serves the Service `keda/api` with this port, and a real server behind its node port.
+    pub(crate) fn start(service_port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self {
+            port: listener.local_addr().unwrap().port(),
+            node_port: hello(),
+            service_port,
+            published: Arc::default(),
+        };
+        let shared = server.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = shared.clone();
+                thread::spawn(move || server.connection(stream));
+            }
+        });
+        server
+    }
+
+    /// Whether an address was published, each time that one was written or taken back.
+    pub(crate) fn published(&self) -> Vec<bool> {
+        self.published.lock().unwrap().clone()
+    }
+
+    /// A kubeconfig with these contexts, all of which lead here.
+    pub(crate) fn kubeconfig(&self, contexts: &[&str]) -> String {
+        let contexts: Vec<Value> = contexts
+            .iter()
+            .map(|name| json!({"name": name, "context": {"cluster": "c", "user": "u"}}))
+            .collect();
+        json!({
+            "apiVersion": "v1", "kind": "Config", "contexts": contexts, "current-context": "b",
+            "clusters": [{"name": "c", "cluster": {"server": format!("http://127.0.0.1:{}", self.port)}}],
+            "users": [{"name": "u", "user": {}}],
+        })
+        .to_string()
+    }
+
+    fn connection(&self, stream: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        loop {
+            let mut words = line(&mut reader)?;
+            words.truncate(words.rfind(' ')?);
+            let (method, target) = words.split_once(' ')?;
+            let mut length = 0;
+            loop {
+                let header = line(&mut reader)?.to_ascii_lowercase();
+                if header.is_empty() {
+                    break;
+                }
+                if let Some(value) = header.strip_prefix("content-length:") {
+                    length = value.trim().parse().ok()?;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let (code, answer) = self.answer(method, target, &body);
+            let text = answer.to_string();
+            write!(
+                &stream,
+                "HTTP/1.1 {code}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+                text.len()
+            )
+            .ok()?;
+        }
+    }
+
+    fn answer(&self, method: &str, target: &str, body: &[u8]) -> (&'static str, Value) {
+        let path = target.split('?').next().unwrap_or_default();
+        let list = |kind: &str, items: Value| json!({"kind": kind, "metadata": {"resourceVersion": "1"}, "items": items});
+        match (method, path) {
+            ("GET", "/api/v1/nodes") => {
+                let address = json!([{"type": "InternalIP", "address": "127.0.0.1"}]);
+                let node = json!({"metadata": {"name": "n"}, "status": {"addresses": address}});
+                ("200 OK", list("NodeList", json!([node])))
+            }
+            ("GET", "/apis/discovery.k8s.io/v1/namespaces/keda/endpointslices") => {
+                ("200 OK", list("EndpointSliceList", json!([])))
+            }
+            ("GET", "/api/v1/namespaces/keda/services/api") => ("200 OK", self.service()),
+            ("PATCH", "/api/v1/namespaces/keda/services/api/status") => {
+                assert!(target.contains("fieldManager=kedactl-tunnel"), "{target}");
+                let body: Value = serde_json::from_slice(body).unwrap();
+                let ingress = &body["status"]["loadBalancer"]["ingress"];
+                let published = *ingress == json!([{"ip": "127.0.0.1", "ipMode": "Proxy"}]);
+                assert!(published || body.get("status").is_none(), "{body}");
+                self.published.lock().unwrap().push(published);
+                ("200 OK", self.service())
+            }
+            _ => {
+                let message = format!("{path} not found");
+                let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": message});
+                ("404 Not Found", status)
+            }
+        }
+    }
+
+    fn service(&self) -> Value {
+        let published = self.published().last() == Some(&true);
+        let fields = if published {
+            json!([{"manager": "kedactl-tunnel", "operation": "Apply", "apiVersion": "v1", "subresource": "status"}])
+        } else {
+            json!([])
+        };
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "api", "namespace": "keda", "managedFields": fields},
+            "spec": {"type": "LoadBalancer", "ports": [{"name": "http", "port": self.service_port, "nodePort": self.node_port}]},
+        })
+    }
+}
+
+fn line(reader: &mut impl std::io::BufRead) -> Option<String> {
+    let mut line = String::new();
+    let read = reader.read_line(&mut line).ok()?;
+    (read > 0).then(|| line.trim_end().to_owned())
+}
+
+/// A server that says hello and ends.
+fn hello() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            drop(stream.write_all(b"hello"));
+        }
+    });
+    port
+}
