@@ -63,13 +63,17 @@ kubeadmConfigPatches:
     local:
       extraArgs:
         unsafe-no-fsync: "true"
+  scheduler:
+    extraArgs:
+      leader-elect: "false"
+  controllerManager:
+    extraArgs:
+      leader-elect: "false"
 END
   [ $intervals = short ] || return 0
   # The HorizontalPodAutoscaler looks every second instead of 15, believes a new pod's CPU after 5 seconds instead of 30 and
   # starting pods after 10 instead of 300; the kubelet measures containers every 2 seconds instead of 10.
   cat <<END
-  controllerManager:
-    extraArgs:
       horizontal-pod-autoscaler-sync-period: 1s
       horizontal-pod-autoscaler-downscale-stabilization: 5s
       horizontal-pod-autoscaler-initial-readiness-delay: 5s

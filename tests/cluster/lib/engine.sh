@@ -44,7 +44,9 @@ engine_start() {
   own_the_name
   engine_end
   mkdir -p "$data" "$cache/log" "$sockets/$engine" "$(main_group)/engine"
+  [ ! -d /sys/fs/cgroup/cpu ] || mkdir -p "/sys/fs/cgroup/cpu/kedactl-$engine"
   echo "$cache" >"$sockets/$engine/owner"
+  come_first
   ip netns add "$netns"
   inside ip link set lo up
   inside sysctl -qw net.ipv4.ip_forward=1
@@ -58,6 +60,17 @@ END
   until_true 30 engine_answers || { tail -20 "$cache/log/$engine-dockerd.log" >&2; die "the container engine does not start"; }
   # After the engine, whose bridge has this address: an answer from another address would be dropped.
   daemon nxdns "$programs/nxdns" 172.17.0.1:53
+}
+
+# Beside a busy compiler the group's whole share would be that of one process, and a control plane that gets no processor
+# loses its leases and restarts.
+come_first() {
+  local group
+  for group in $(control_groups); do
+    if [ -e "$group/cpu.shares" ]; then echo 32768 >"$group/cpu.shares"
+    elif [ -e "$group/cpu.weight" ]; then echo 10000 >"$group/cpu.weight"
+    fi
+  done
 }
 
 # daemon LOG COMMAND…: started inside the namespace and the control group, in a session of its own, without our lock.
