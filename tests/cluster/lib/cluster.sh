@@ -1,39 +1,48 @@
-# Sourced by ../lab: a cluster NAME is kind's cluster kedactl-NAME on the engine NAME, with KEDA and metrics-server. It must
-# not build anything.
+# Sourced by ../lab: a cluster NAME is kind's cluster kedactl-NAME, with KEDA and metrics-server, on a private engine NAME or
+# on the machine's Docker engine. It must not build anything.
 
-api_ready() { "${enter[@]}" "$kubectl" --kubeconfig "$kubeconfig" get --raw /readyz >/dev/null 2>&1; }
 kube() { "${enter[@]}" "$kubectl" --kubeconfig "$kubeconfig" "$@"; }
+api_ready() { kube get --raw /readyz >/dev/null 2>&1; }
 
 use_cluster() {
-  state=$runs/$1 kubeconfig=$runs/$1/kubeconfig kind_name=kedactl-$1
-  use_engine "$1"
-  enter=(nsenter "--net=/var/run/netns/$netns")
+  choose_engine
+  state=$runs/$name kubeconfig=$runs/$name/kubeconfig kind_name=kedactl-$name enter=()
+  if [ $way = private ]; then
+    use_engine "$name"
+    enter=(nsenter "--net=/var/run/netns/$netns")
+  fi
 }
 
 lab_up() {
-  lab_prepare
-  use_cluster "$name"
+  use_cluster
+  if [ $way = private ]; then lab_prepare; else locked build prepare_docker; published_image; fi
   locked "$name" cluster_up
 }
 
 # What an `up` asked for, and what it was made from: the same again is nothing to do.
-wish() { echo "nodes=$nodes intervals=$intervals addons=$addons image=$(basename "$node")"; }
+wish() { echo "engine=$way nodes=$nodes intervals=$intervals addons=$addons image=$([ $way = docker ] && echo "${published##*/}" || basename "$node")"; }
+
+engine_is_there() { if [ $way = private ]; then engine_answers; else docker version >/dev/null 2>&1; fi; }
 
 cluster_up() {
   local have; have=$(cat "$state/made" 2>/dev/null || true)
-  if [ -n "$have" ] && engine_answers && until_true 20 api_ready; then
+  if [ -n "$have" ] && engine_is_there && until_true 20 api_ready; then
     [ "$have" != "$(wish)" ] || { step "the cluster $name is up"; return 0; }
     die "the cluster $name is up with other options ($have); take it down first: tests/cluster/lab down $name"
   fi
   [ ! -e "$state" ] || step "removing what is left of an earlier cluster $name"
   cluster_remove
-  mkdir -p "$state"
-  copy_data "$node/docker" "$data"
-  step "engine"
-  engine_start
+  mkdir -p "$state"; echo $way >"$state/engine"
+  if [ $way = private ]; then
+    step "engine"
+    copy_data "$node/docker" "$data"
+    engine_start
+  fi
   step "kind create cluster: $nodes node(s)"
   kind_config >"$state/kind.yaml"
-  logged "$name-kind" "${enter[@]}" "$programs/kind" create cluster --config "$state/kind.yaml" --image "$node_image" --kubeconfig "$kubeconfig" --retain
+  logged "$name-kind" "${enter[@]}" "$programs/kind" create cluster --config "$state/kind.yaml" --image "$([ $way = docker ] && echo "$published" || echo "$node_image")" \
+    --kubeconfig "$kubeconfig" --retain
+  [ $way = private ] || sample_on_docker
   [ $addons = no ] || apply_addons
   step "waiting until everything is ready"
   wait_ready
@@ -114,23 +123,29 @@ not_ready() {
   die "the cluster $name did not get ready in time"
 }
 
+# Whatever is there of it, whole or half-made. A state that names no engine was made on none.
 cluster_remove() {
-  engine_end
+  if [ $way = private ]; then
+    needs_root
+    engine_end
+  elif [ -x "$programs/kind" ]; then
+    logged "$name-delete" "$programs/kind" delete cluster --name "$kind_name" --kubeconfig "$kubeconfig"
+  fi
   rm -rf "${state:?}"
 }
 
 lab_down() {
-  use_cluster "$name"
+  use_cluster
   locked "$name" cluster_remove
   step "the cluster $name is down"
 }
 
 lab_env() {
-  use_cluster "$name"
+  use_cluster
   [ -e "$state/made" ] || die "there is no cluster $name; start it: tests/cluster/lab up $name"
   cat <<END
 export KUBECONFIG='$kubeconfig' KEDACTL_TEST_KUBECONFIG='$kubeconfig' KEDACTL_TEST_CLUSTER='$kind_name'
-export DOCKER_HOST='$DOCKER_HOST' NS='${enter[*]}'
+export NS='${enter[*]}'$([ $way = docker ] || echo " DOCKER_HOST='$DOCKER_HOST'")
 export PATH='$programs':"\$PATH"
 END
 }
@@ -145,8 +160,8 @@ lab_status() {
   local made
   for made in "$runs"/*/made; do
     [ -e "$made" ] || { say "no cluster is up"; return; }
-    name=$(basename "$(dirname "$made")"); use_cluster "$name"
-    printf '%s\t%s\t%s\n' "$name" "$(engine_answers && api_ready && echo up || echo broken)" "$(cat "$made")"
+    name=$(basename "$(dirname "$made")"); use_cluster
+    printf '%s\t%s\t%s\n' "$name" "$(engine_is_there && api_ready && echo up || echo broken)" "$(cat "$made")"
   done
 }
 
