@@ -132,7 +132,7 @@ prepare() {
   build_small
   unpack_archive
   build_nodebin
-  of_module coredns "github.com/coredns/coredns@$coredns" .
+  of_module coredns "github.com/coredns/coredns@$coredns" . "" only_these_plugins
   of_module local-path-provisioner "github.com/rancher/local-path-provisioner@$local_path" .
   build_archived
   build_pause

@@ -32,7 +32,7 @@ own() {
   stamp "$1" "$key"
 }
 
-# of_module NAME MODULE@VERSION PACKAGE [LDFLAGS]: built inside its own module, whose replacements count only there.
+# of_module NAME MODULE@VERSION PACKAGE [LDFLAGS] [EDIT]: built inside its own module, whose replacements count only there.
 of_module() {
   ! current "$1" "$2" || return 0
   step "building $1 ($2)"
@@ -40,6 +40,7 @@ of_module() {
   rm -rf "$copy"; mkdir -p "$cache/build"
   cp -r --no-preserve=mode "$(module "$2")" "$copy"
   rm -rf "$copy/vendor"
+  [ -z "${5-}" ] || (cd "$copy" && "$5")
   (cd "$copy" && logged "$1" go build -mod=mod -ldflags "-s -w ${4-}" -o "$programs/$1" "$3")
   rm -rf "$copy"
   stamp "$1" "$2"
@@ -114,6 +115,21 @@ build_archived() {
   while read -r name module_version package; do
     of_module "$name" "$module_version" "$package" "$([ "$name" != helm ] || helm_flags)"
   done < <(archived)
+}
+
+# CoreDNS with the plugins that kubeadm's configuration names: the others are the clouds' libraries, most of its code.
+coredns_plugins="cache errors forward health kubernetes loadbalance log loop metrics ready reload"
+only_these_plugins() {
+  local list=core/plugin/zplugin.go plugin
+  {
+    printf 'package plugin\n\nimport (\n\t_ "github.com/coredns/caddy/onevent"\n'
+    for plugin in $coredns_plugins; do
+      grep -q "coredns/plugin/$plugin\"" $list || die "CoreDNS $coredns has no plugin $plugin"
+      printf '\t_ "github.com/coredns/coredns/plugin/%s"\n' "$plugin"
+    done
+    echo ')'
+  } >$list.part
+  mv $list.part $list
 }
 
 build_small() { local name; for name in runcwrap nxdns pack; do own "$name"; done; }
