@@ -4,11 +4,11 @@
 
 use crate::cluster::{Cluster, SAMPLE};
 use kedactl_testkit::until;
-use std::io::{Read, Write};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn pod(name: &str, command: &str, more: &str) -> String {
     format!(

@@ -12,9 +12,21 @@ const HOW: &str = "no test cluster: start one with `tests/cluster/lab up`, then 
                    `tests/cluster/lab exec -- TEST-PROGRAM`; `./test --all` does both";
 
 /// busybox, redis-server and redis-cli; on every node of a test cluster.
-pub const SAMPLE: &str = "localhost/kedactl/sample:1";
+pub(crate) const SAMPLE: &str = "localhost/kedactl/sample:1";
 
-pub struct Cluster {
+/// A variable that `lab exec` sets.
+///
+/// # Panics
+/// Where it is not set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where these tests read their environment"
+)]
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name).expect(HOW)
+}
+
+pub(crate) struct Cluster {
     kubeconfig: PathBuf,
 }
 
@@ -23,8 +35,8 @@ impl Cluster {
     ///
     /// # Panics
     /// Where there is none, or it does not answer.
-    pub fn of_this_run() -> Self {
-        let kubeconfig = std::env::var_os("KEDACTL_TEST_KUBECONFIG").expect(HOW);
+    pub(crate) fn of_this_run() -> Self {
+        let kubeconfig = variable("KEDACTL_TEST_KUBECONFIG");
         let cluster = Self {
             kubeconfig: kubeconfig.into(),
         };
@@ -39,27 +51,27 @@ impl Cluster {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .args(args)
-            .within(Duration::from_secs(120))
+            .within(Duration::from_mins(2))
     }
 
     /// Its stdout.
-    pub fn try_kubectl(&self, args: &[&str]) -> Result<String, ExecError> {
+    pub(crate) fn try_kubectl(&self, args: &[&str]) -> Result<String, ExecError> {
         Ok(self.run(args).run()?.stdout)
     }
 
     /// As [`Self::try_kubectl`], where an error ends the test.
-    pub fn kubectl(&self, args: &[&str]) -> String {
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
         self.try_kubectl(args)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let text = self.kubectl(&[args, &["-o", "json"]].concat());
         serde_json::from_str(&text).unwrap()
     }
 
     /// Addresses of the nodes, reachable from inside the cluster's network.
-    pub fn node_addresses(&self) -> Vec<String> {
+    pub(crate) fn node_addresses(&self) -> Vec<String> {
         let text = self.kubectl(&[
             "get",
             "nodes",
@@ -70,7 +82,7 @@ impl Cluster {
     }
 
     /// A namespace of the test's own, which is deleted on drop.
-    pub fn namespace(&self, purpose: &str) -> Namespace<'_> {
+    pub(crate) fn namespace(&self, purpose: &str) -> Namespace<'_> {
         let nanos = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap()
@@ -84,22 +96,22 @@ impl Cluster {
     }
 }
 
-pub struct Namespace<'a> {
+pub(crate) struct Namespace<'a> {
     cluster: &'a Cluster,
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl Namespace<'_> {
-    pub fn try_kubectl(&self, args: &[&str]) -> Result<String, ExecError> {
+    pub(crate) fn try_kubectl(&self, args: &[&str]) -> Result<String, ExecError> {
         self.cluster
             .try_kubectl(&[&["-n", &self.name], args].concat())
     }
 
-    pub fn kubectl(&self, args: &[&str]) -> String {
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
         self.cluster.kubectl(&[&["-n", &self.name], args].concat())
     }
 
-    pub fn apply(&self, yaml: &str) {
+    pub(crate) fn apply(&self, yaml: &str) {
         let applied = self
             .cluster
             .run(&["-n", &self.name, "apply", "-f", "-"])
@@ -109,11 +121,11 @@ impl Namespace<'_> {
     }
 
     /// Runs a command in the pod of a workload, as `deploy/web`.
-    pub fn inside(&self, workload: &str, command: &[&str]) -> Result<String, ExecError> {
+    pub(crate) fn inside(&self, workload: &str, command: &[&str]) -> Result<String, ExecError> {
         self.try_kubectl(&[&["exec", workload, "--"], command].concat())
     }
 
-    pub fn until_available(&self, deployment: &str) {
+    pub(crate) fn until_available(&self, deployment: &str) {
         self.kubectl(&[
             "wait",
             "--for=condition=Available",
@@ -123,7 +135,7 @@ impl Namespace<'_> {
     }
 
     /// Waits until a Deployment has this many ready pods; none are no field at all.
-    pub fn until_ready(&self, deployment: &str, pods: u64, within: Duration) {
+    pub(crate) fn until_ready(&self, deployment: &str, pods: u64, within: Duration) {
         until(
             &format!("{pods} ready pods of {deployment}"),
             within,
@@ -142,9 +154,10 @@ impl Namespace<'_> {
 impl Drop for Namespace<'_> {
     /// What KEDA guards with a finalizer goes first, while KEDA is there to let it go.
     fn drop(&mut self) {
-        let _ = self.try_kubectl(&["delete", "scaledobjects", "--all", "--timeout=60s"]);
-        let _ = self
-            .cluster
-            .try_kubectl(&["delete", "namespace", &self.name, "--wait=false"]);
+        drop(self.try_kubectl(&["delete", "scaledobjects", "--all", "--timeout=60s"]));
+        drop(
+            self.cluster
+                .try_kubectl(&["delete", "namespace", &self.name, "--wait=false"]),
+        );
     }
 }

@@ -5,7 +5,7 @@
 use kedactl_exec::{ExecError, Run};
 use kedactl_testkit::until;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/lab");
 
@@ -40,23 +40,20 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let _ = lab(&["down", &self.0]);
+        drop(lab(&["down", &self.0]));
     }
 }
 
 #[test]
 fn a_second_up_has_nothing_to_do() {
-    let cluster = std::env::var("KEDACTL_TEST_CLUSTER")
-        .expect("no test cluster: run this by `tests/cluster/lab exec`");
+    let cluster = crate::cluster::variable("KEDACTL_TEST_CLUSTER");
     let name = cluster.trim_start_matches("kedactl-");
-    let started = Instant::now();
     let words = lab(&["up", name]).unwrap();
     assert!(
         words.contains(&format!("the cluster {name} is up")),
         "{words}"
     );
     assert!(!words.contains("kind create cluster"), "{words}");
-    assert!(started.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
