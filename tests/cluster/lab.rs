@@ -107,7 +107,7 @@ fn bad_arguments_are_refused_with_their_cure() {
         (&["up", "No_Name"][..], "is no name for a cluster"),
         (&["up", "--nodes", "3"], "--nodes is 1 or 2"),
         (&["down", "--bare"], "only `lab up` has options"),
-        (&["sideways"], "tests/cluster/lab up"),
+        (&["sideways"], "unknown verb `sideways`"),
         (&["up", "--fast"], "unknown option `--fast`"),
     ] {
         let refused = lab(args).unwrap_err().to_string();
