@@ -13,10 +13,11 @@ choose_engine() {
   esac
 }
 
-# The node image that this kind was published with: name and digest are a constant of its source.
+# The node image that this kind was published with, whose name and digest are a constant of its source; or another one.
 published_image() {
   needs_go
-  published=$(sed -n 's/^const Image = "\(.*\)"/\1/p' "$(module "sigs.k8s.io/kind@$kind")/pkg/apis/config/defaults/image.go")
+  published=${KEDACTL_CLUSTER_NODE_IMAGE-}
+  [ -n "$published" ] || published=$(sed -n 's/^const Image = "\(.*\)"/\1/p' "$(module "sigs.k8s.io/kind@$kind")/pkg/apis/config/defaults/image.go")
   [ -n "$published" ] || die "kind $kind does not name its node image where this script looks"
   docker image inspect "$published" >/dev/null 2>&1 || docker pull -q "$published" >/dev/null 2>&1
 }

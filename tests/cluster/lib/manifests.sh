@@ -22,6 +22,6 @@ overlay() {
   rm -rf "$work"; mkdir -p "$work"
   cp -r --no-preserve=mode "$source/$3" "$work/upstream"
   sed "$4" "$here/manifests/$1/kustomization.yaml" >"$work/kustomization.yaml"
-  "$kubectl" kustomize "$work"
+  "$kubectl" kustomize "$work" 2> >(grep -v "^# Warning: .commonLabels" >&2 || true)
   rm -rf "$work"
 }
