@@ -1,0 +1,3 @@
+module kedactl.test/node
+
+go 1.24
