@@ -2,11 +2,11 @@
 //!
 //! It must not wait for recovery: that is measured elsewhere.
 
-use crate::flood::flood;
 use crate::prober::pause;
 use crate::random::Random;
 use crate::stack::{Stack, until};
 use anyhow::Context as _;
+use kedactl_testkit::flood;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
@@ -58,7 +58,10 @@ fn freeze_then_kill(stack: &Stack, random: &mut Random) -> anyhow::Result<()> {
     for &replica in &replicas {
         signal(replica, Signal::STOP)?;
     }
-    let flooded = flood(stack);
+    let flooded = flood(
+        stack.port("redis-master")?,
+        Some(stack.redis_password()?.trim()),
+    );
     pause(Duration::from_millis(400));
     let killed = signal(master, Signal::KILL);
     for &replica in &replicas {

@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, reason = "the table is its purpose")]
 
 mod fault;
-mod flood;
 mod prober;
 mod random;
 mod scenario;

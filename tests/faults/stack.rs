@@ -92,12 +92,12 @@ impl Stack {
     }
 
     /// Port of the one process with this role.
-    pub(crate) fn port(&self, role: &str) -> anyhow::Result<u64> {
+    pub(crate) fn port(&self, role: &str) -> anyhow::Result<u16> {
         let status = self.status()?;
         let processes = status["processes"].as_array().into_iter().flatten();
         let mut ports = processes
             .filter(|p| p["role"] == role)
-            .filter_map(|p| p["port"].as_u64());
+            .filter_map(|p| u16::try_from(p["port"].as_u64()?).ok());
         ports
             .next()
             .with_context(|| format!("no {role} with a port in the status"))
