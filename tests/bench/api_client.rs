@@ -17,6 +17,8 @@ use super::servers::pin;
 pub(crate) struct Load {
     pub per_s: f64,
     pub p99_us: f64,
+    /// Answers in all, those of the warm-up too.
+    pub answers: u64,
 }
 
 const BODY: &str =
@@ -34,9 +36,11 @@ pub(crate) fn drive(port: u16, connections: usize, during: Duration) -> anyhow::
             let lanes: Vec<_> = (0..connections)
                 .map(|_| tokio::spawn(lane(port, begin, begin + during)))
                 .collect();
-            let mut times = Vec::new();
+            let (mut times, mut answers) = (Vec::new(), 0);
             for lane in lanes {
-                times.extend(lane.await??);
+                let (measured, all) = lane.await??;
+                times.extend(measured);
+                answers += all;
             }
             ensure!(!times.is_empty(), "no request was answered");
             times.sort_unstable();
@@ -44,6 +48,7 @@ pub(crate) fn drive(port: u16, connections: usize, during: Duration) -> anyhow::
             Ok(Load {
                 per_s: times.len() as f64 / during.as_secs_f64(),
                 p99_us,
+                answers,
             })
         })
     });
@@ -52,15 +57,17 @@ pub(crate) fn drive(port: u16, connections: usize, during: Duration) -> anyhow::
         .map_err(|_| anyhow::anyhow!("the client panicked"))?
 }
 
-async fn lane(port: u16, begin: Instant, end: Instant) -> anyhow::Result<Vec<u32>> {
+async fn lane(port: u16, begin: Instant, end: Instant) -> anyhow::Result<(Vec<u32>, u64)> {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let request = head(BODY.len()) + BODY;
     let (mut times, mut buffer) = (Vec::new(), vec![0; 4096]);
+    // Answers of one server have one length: only the first is searched for its end.
+    let (mut usual, mut answers) = (None, 0);
     loop {
         let sent = Instant::now();
         if sent >= end {
-            return Ok(times);
+            return Ok((times, answers));
         }
         stream.write_all(request.as_bytes()).await?;
         let mut have = 0;
@@ -68,10 +75,15 @@ async fn lane(port: u16, begin: Instant, end: Instant) -> anyhow::Result<Vec<u32
             let n = stream.read(&mut buffer[have..]).await?;
             ensure!(n > 0, "the server closed the connection");
             have += n;
+            if usual == Some(have) && buffer.starts_with(b"HTTP/1.1 2") {
+                break;
+            }
             if complete(&buffer[..have])? {
+                usual = Some(have);
                 break;
             }
         }
+        answers += 1;
         if sent >= begin {
             times.push(sent.elapsed().as_micros() as u32);
         }

@@ -4,10 +4,9 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
@@ -15,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use kedactl_testkit::{Child, RedisServer, free_port, until};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::python::environment;
 
 /// Pins a process, or this thread, to a core; on a machine of one core nothing is pinned.
 pub(crate) fn pin(pid: Option<u32>, core: usize) -> anyhow::Result<()> {
@@ -188,7 +189,8 @@ fn ready(port: u16) -> bool {
 
 /// Starts `FastAPI` with Huey in one uvicorn process.
 pub(crate) fn fastapi(redis: &RedisServer) -> anyhow::Result<Api> {
-    let python = venv()?;
+    let packages = ["fastapi", "uvicorn[standard]", "huey", "redis"];
+    let python = environment("fastapi", "import fastapi, uvicorn, huey, redis", &packages)?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers/fastapi_huey.py");
     let port = free_port();
     let args = [
@@ -198,47 +200,4 @@ pub(crate) fn fastapi(redis: &RedisServer) -> anyhow::Result<Api> {
         port.to_string(),
     ];
     on_core_0(&args, port)
-}
-
-/// A virtual environment beside the build's files; made once.
-fn venv() -> anyhow::Result<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-fastapi");
-    let python = dir.join("bin/python");
-    if run(&python, &["-c", "import fastapi, uvicorn, huey, redis"]).is_err() {
-        run(
-            Path::new("python3"),
-            &["-m", "venv", &dir.display().to_string()],
-        )?;
-        let packages = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "fastapi",
-            "uvicorn[standard]",
-            "huey",
-            "redis",
-        ];
-        run(&python, &packages)?;
-    }
-    Ok(python)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark starts its peers itself"
-)]
-fn run(program: &Path, args: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new(program)
-        .args(args)
-        .output()
-        .with_context(|| program.display().to_string())?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{} failed: {}",
-        program.display(),
-        said.trim()
-    );
-    Ok(())
 }

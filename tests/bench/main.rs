@@ -7,6 +7,7 @@ mod api;
 mod cli;
 mod load;
 mod performance;
+mod python;
 mod queue;
 mod report;
 

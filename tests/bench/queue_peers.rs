@@ -2,12 +2,13 @@
 //!
 //! It must not flatter: the pattern is pipelined like ours, and Huey runs with its defaults.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use kedactl_testkit::{RedisOptions, RedisServer};
 use redis::aio::MultiplexedConnection;
+
+use crate::python::{environment, run};
 
 use super::{BATCH, ROUND, cpu_s, payload};
 
@@ -106,7 +107,7 @@ async fn load(conn: &mut MultiplexedConnection, script: &str) -> anyhow::Result<
 
 /// Huey's rates per second, or why it could not be measured.
 pub(super) fn huey(tasks: usize) -> anyhow::Result<(f64, f64)> {
-    let python = venv()?;
+    let python = environment("huey", "import huey, redis", &["huey", "redis"])?;
     let server = RedisServer::start(&RedisOptions::default());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers/huey_bench.py");
     let said = run(
@@ -120,40 +121,4 @@ pub(super) fn huey(tasks: usize) -> anyhow::Result<(f64, f64)> {
     let rates: serde_json::Value = serde_json::from_str(said.trim()).context("huey_bench.py")?;
     let rate = |name: &str| rates[name].as_f64().context("no rate");
     Ok((rate("enqueue")?, rate("consume")?))
-}
-
-/// A virtual environment with Huey beside the build's files; made once.
-fn venv() -> anyhow::Result<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench-huey");
-    let python = dir.join("bin/python");
-    if run(&python, &["-c", "import huey, redis"]).is_err() {
-        run(
-            Path::new("python3"),
-            &["-m", "venv", &dir.display().to_string()],
-        )?;
-        run(
-            &python,
-            &["-m", "pip", "install", "--quiet", "huey", "redis"],
-        )?;
-    }
-    Ok(python)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark starts its peers itself"
-)]
-fn run(program: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program)
-        .args(args)
-        .output()
-        .with_context(|| program.display().to_string())?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{} failed: {}",
-        program.display(),
-        said.trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

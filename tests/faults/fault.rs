@@ -6,6 +6,7 @@ use crate::prober::pause;
 use crate::random::Random;
 use crate::stack::{Stack, until};
 use anyhow::Context as _;
+use kedactl_testkit::flood;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ pub(crate) enum Fault {
     KillMaster,
     /// SIGSTOP of the master for 5 s.
     FreezeMaster,
-    /// Both replicas frozen for 0.4 s, then the master killed: what they have not received is gone.
+    /// Both replicas frozen for 0.4 s, the links to them filled, then the master killed: what it had not sent is gone. The
+    /// queue is paused meanwhile, so that what was accepted in that time still waits: idle workers would finish it first.
     FreezeReplicasKillMaster,
     /// SIGTERM of every worker, one after the other.
     TermWorkers,
@@ -52,15 +54,23 @@ impl Fault {
 fn freeze_then_kill(stack: &Stack, random: &mut Random) -> anyhow::Result<()> {
     let replicas = stack.pids("redis-replica")?;
     let master = one(stack, "redis-master", random)?;
+    stack.queue("pause")?;
     for &replica in &replicas {
         signal(replica, Signal::STOP)?;
     }
+    let flooded = flood(
+        stack.port("redis-master")?,
+        Some(stack.redis_password()?.trim()),
+    );
     pause(Duration::from_millis(400));
     let killed = signal(master, Signal::KILL);
     for &replica in &replicas {
         signal(replica, Signal::CONT)?;
     }
-    killed.and_then(|()| ended(master))
+    flooded.and(killed).and_then(|()| ended(master))?;
+    until("the queue's resumption", Duration::from_secs(40), || {
+        stack.queue("resume").map(|()| true)
+    })
 }
 
 /// SIGTERM to each worker that runs now, the next when the one before has gone.

@@ -73,7 +73,7 @@ fn main() -> anyhow::Result<ExitCode> {
 fn document(verdicts: &[Verdict], seed: u64) -> String {
     let mut text = format!(
         "# Reliability\n\n`cargo xtask faults --seed {seed} --write docs/reliability.md`: a whole local stack under load \
-         (300 tasks a second of 50 ms; of 100 kB where replicas are frozen), broken at random moments, judged by the audit of `kedactl load`. Recovery is the longest \
+         (300 tasks a second of 50 ms), broken at random moments, judged by the audit of `kedactl load`. Recovery is the longest \
          time in which a prober that asks every 25 ms got no 202. The control has no durability and must lose: it proves that the \
          audit sees a loss.\n\n```text\n"
     );

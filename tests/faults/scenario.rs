@@ -28,8 +28,6 @@ pub(crate) struct Scenario {
     faults: &'static [Fault],
     sets: &'static [&'static str],
     must: Must,
-    /// Bytes of a task's payload, where the fault is about what is under way to the replicas.
-    payload: Option<usize>,
     /// Longest time without a 202 that is allowed after a fault.
     gap: Option<Duration>,
 }
@@ -50,13 +48,9 @@ const fn scenario(name: &'static str, faults: &'static [Fault]) -> Scenario {
         faults,
         sets: &[],
         must: Must::LoseNothing,
-        payload: None,
         gap: None,
     }
 }
-
-/// What is sent in 0.4 s must be more than the sockets of a frozen replica hold: they would hand it over when it thaws.
-const HEAVY: Option<usize> = Some(100_000);
 
 const FIVE: Option<Duration> = Some(Duration::from_secs(5));
 
@@ -75,13 +69,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..scenario("master-kill", &[Fault::KillMaster])
     },
     scenario("master-frozen", &[Fault::FreezeMaster]),
-    Scenario {
-        payload: HEAVY,
-        ..scenario(
-            "replicas-frozen-master-kill",
-            &[Fault::FreezeReplicasKillMaster],
-        )
-    },
+    scenario(
+        "replicas-frozen-master-kill",
+        &[Fault::FreezeReplicasKillMaster],
+    ),
     Scenario {
         must: Must::LoseAndRepeatNothing,
         ..scenario("workers-term", &[Fault::TermWorkers])
@@ -90,7 +81,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         sets: &["api.durability=none"],
         must: Must::SeeLoss,
-        payload: HEAVY,
         ..scenario("control-no-durability", &[Fault::FreezeReplicasKillMaster])
     },
 ];
@@ -104,14 +94,8 @@ impl Scenario {
         let mut stack = Stack::up(self.sets)?;
         let prober = Prober::start(stack.api());
         // Longer than the faults can take; what is left over when they are done is the tail that shows recovery.
-        // The control proves something only if it loses, and a single fault may come at a quiet moment.
-        let count = if self.must == Must::SeeLoss {
-            count.max(3)
-        } else {
-            count
-        };
         let rounds = count as usize * self.faults.len();
-        let mut load = stack.load(RPS, 8 + rounds as u64 * self.seconds(), self.payload);
+        let mut load = stack.load(RPS, 8 + rounds as u64 * self.seconds());
         pause(Duration::from_secs(4));
         let mut gaps = Vec::new();
         let first = random.between(0, 64) as usize;

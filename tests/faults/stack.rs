@@ -77,19 +77,45 @@ impl Stack {
             .collect())
     }
 
+    /// `kedactl queue pause|resume` of the stack's queue.
+    pub(crate) fn queue(&self, verb: &str) -> anyhow::Result<()> {
+        let outcome = self.context.run(&["queue", verb]);
+        if outcome.code != Some(0) {
+            bail!("queue {verb} failed: {}", outcome.stderr);
+        }
+        Ok(())
+    }
+
     fn status(&self) -> anyhow::Result<Value> {
         let outcome = self.context.run(&["status", "-o", "json"]);
         serde_json::from_str(&outcome.stdout).with_context(|| format!("status: {}", outcome.stderr))
     }
 
-    /// Starts `kedactl load` for `seconds`: tasks of 50 ms, or with `bytes` as many bytes that are only handed back.
-    pub(crate) fn load(&self, rps: u32, seconds: u64, bytes: Option<usize>) -> Load {
+    /// Port of the one process with this role.
+    pub(crate) fn port(&self, role: &str) -> anyhow::Result<u16> {
+        let status = self.status()?;
+        let processes = status["processes"].as_array().into_iter().flatten();
+        let mut ports = processes
+            .filter(|p| p["role"] == role)
+            .filter_map(|p| u16::try_from(p["port"].as_u64()?).ok());
+        ports
+            .next()
+            .with_context(|| format!("no {role} with a port in the status"))
+    }
+
+    /// The password that the stack made for its Redis.
+    pub(crate) fn redis_password(&self) -> anyhow::Result<String> {
+        let file = self
+            .context
+            .dir()
+            .join("state/local/kedactl/secrets/redis-password");
+        std::fs::read_to_string(&file)
+            .with_context(|| format!("{} could not be read", file.display()))
+    }
+
+    /// Starts `kedactl load` for `seconds`: tasks of 50 ms.
+    pub(crate) fn load(&self, rps: u32, seconds: u64) -> Load {
         let (rps, duration) = (rps.to_string(), format!("{seconds}s"));
-        let payload = bytes.map_or_else(
-            || r#"{"ms":50}"#.to_owned(),
-            |n| format!("\"{}\"", "x".repeat(n)),
-        );
-        let kind = if bytes.is_some() { "echo" } else { "sleep" };
         let args = [
             "load",
             "--rps",
@@ -97,9 +123,9 @@ impl Stack {
             "--duration",
             &duration,
             "--type",
-            kind,
+            "sleep",
             "--payload",
-            &payload,
+            r#"{"ms":50}"#,
             "--drain-timeout",
             "30s",
             "-o",

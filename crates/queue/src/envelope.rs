@@ -40,9 +40,12 @@ pub struct Task {
 /// Writes the envelope; `now_us` is the server's time.
 pub(crate) fn encode(task: &NewTask, now_us: u64) -> String {
     let payload = task.payload.get();
-    let mut text = String::with_capacity(payload.len() + task.kind.len() + 64);
+    let mut text = String::with_capacity(payload.len() + task.kind.len() + 96);
     // Writing to a String cannot fail; the kind and the run are checked to need no escapes.
-    let _ = write!(text, "{}{{\"t\":\"{}\"", task.priority.level(), task.kind);
+    text.push(char::from(b'0' + task.priority.level() as u8));
+    for part in ["{\"t\":\"", &task.kind, "\""] {
+        text.push_str(part);
+    }
     if task.max_attempts != 5 {
         let _ = write!(text, ",\"m\":{}", task.max_attempts);
     }
@@ -73,7 +76,9 @@ pub(crate) fn encode(task: &NewTask, now_us: u64) -> String {
     if let Some(trace) = &task.traceparent {
         let _ = write!(text, ",\"tp\":{}", serde_json::Value::from(trace.as_str()));
     }
-    let _ = write!(text, ",\"p\":{payload}}}");
+    for part in [",\"p\":", payload, "}"] {
+        text.push_str(part);
+    }
     text
 }
 

@@ -50,6 +50,10 @@ impl TaskId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Parses the raw bytes of a reply.
     pub fn from_bytes(text: &[u8]) -> Result<Self, BadTaskId> {
         let text: [u8; 26] = text.try_into().map_err(|_| BadTaskId)?;

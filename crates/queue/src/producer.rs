@@ -151,8 +151,8 @@ impl Producer {
         let now_us = self.redis.now_us();
         let id = TaskId::new(now_us / 1000);
         let mut envelope = envelope::encode(task, now_us);
-        let special = special(task);
-        if let Some(Special { delay_ms, .. }) = &special
+        let special = special(task).map(Box::new);
+        if let Some(Special { delay_ms, .. }) = special.as_deref()
             && let (Some(delay_ms), Some(expires)) = (delay_ms, task.expires_in_ms)
         {
             // A delayed task expires so long after it is due.

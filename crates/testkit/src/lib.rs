@@ -2,6 +2,7 @@
 //!
 //! Law: it depends on no crate of the product, leaves nothing behind, and every wait has a deadline.
 
+mod flood;
 mod ports;
 mod process;
 mod program;
@@ -10,6 +11,7 @@ mod sentinel_stack;
 mod tls;
 mod wait;
 
+pub use flood::flood;
 pub use ports::free_port;
 pub use process::Child;
 pub use program::{redis_has_tls, redis_program, skipped};

@@ -2,6 +2,7 @@
 //!
 //! It must not parse the body.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -86,7 +87,8 @@ where
     if announced.is_some_and(|n| n > max_bytes) {
         return Err(too_large(max_bytes));
     }
-    match tokio::time::timeout(within, collect(body, announced.unwrap_or(0), max_bytes)).await {
+    let collecting = pin!(collect(body, announced.unwrap_or(0), max_bytes));
+    match tokio::time::timeout(within, collecting).await {
         Ok(result) => result,
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,

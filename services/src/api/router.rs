@@ -2,6 +2,8 @@
 //!
 //! It must not parse bodies.
 
+use std::pin::{Pin, pin};
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -89,14 +91,15 @@ pub(super) async fn answer(
 ) -> http::Response<AnswerBody> {
     let started = Instant::now();
     let method = request.method().clone();
-    let (mut response, route) = match state.enter() {
-        Ok(_entered) => dispatch(&state, router, request).await,
+    let entered = state.enter();
+    let (mut response, route) = match &entered {
         // Probes must get through when the house is full: a full house is alive.
-        Err(_) if matches!(request.uri().path(), "/healthz" | "/readyz") => {
-            dispatch(&state, router, request).await
+        Err(problem) if !matches!(request.uri().path(), "/healthz" | "/readyz") => {
+            (problem.response(), Route::None)
         }
-        Err(problem) => (problem.response(), Route::None),
+        _ => dispatch(&state, router, request).await,
     };
+    drop(entered);
     if state.shutdown.is_draining() {
         response
             .headers_mut()
@@ -133,14 +136,22 @@ async fn dispatch(
     // Nearly every request of a busy API is this one; the router would cost it a third of its time.
     if request.method() == Method::POST && request.uri().path() == "/v1/tasks" {
         let (parts, body) = request.into_parts();
-        let answering = async {
+        // Pinned where it stands: what moves is copied, and this is the largest part of a request.
+        let answering = pin!(async {
             auth::check(&parts.headers, &state.settings.tokens)?;
             submit::one(state, &parts.headers, body).await
-        };
+        });
         return (in_time(state, answering).await, Route::Submit);
     }
-    let request = request.map(Body::new);
-    let mut response = match router.oneshot(request).await {
+    // Boxed, so that the usual request does not carry the router's state with it.
+    Box::pin(routed(router, request)).await
+}
+
+async fn routed(
+    router: Router,
+    request: http::Request<Incoming>,
+) -> (http::Response<AnswerBody>, Route) {
+    let mut response = match router.oneshot(request.map(Body::new)).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
@@ -154,7 +165,7 @@ async fn dispatch(
 /// Bounds an answer in time; the wait for replicas and for a body have bounds of their own below this one.
 async fn in_time<A: From<bytes::Bytes>>(
     state: &ApiState,
-    answering: impl Future<Output = Result<http::Response<A>, Problem>>,
+    answering: Pin<&mut impl Future<Output = Result<http::Response<A>, Problem>>>,
 ) -> http::Response<A> {
     match timeout(state.request_timeout(), answering).await {
         Ok(Ok(response)) => response,

@@ -12,7 +12,6 @@ use kedactl_queue::{
     Accepted as Stored, AuditTag, Backoff, Durability, EnqueueError, NewTask, Priority, QueueName,
     When,
 };
-use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -65,17 +64,34 @@ where
                 took,
             }
             .emit(&state.metrics);
-            Ok(accepted(&view(&stored, &queue, durability)))
+            let mut text = String::with_capacity(Accepted::USUAL_BYTES);
+            view(&stored, &queue, durability).write(&mut text);
+            Ok(accepted(text))
         }
         Err(error) => Err(refused(state, &queue, 1, &error)),
     }
 }
 
 /// The answer to a batch.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, ToSchema)]
 pub(super) struct BatchAnswer<'a> {
     /// In the order of the request.
     accepted: Vec<Accepted<'a>>,
+}
+
+impl BatchAnswer<'_> {
+    fn json(&self) -> String {
+        let mut text = String::with_capacity(self.accepted.len() * Accepted::USUAL_BYTES + 16);
+        text.push_str("{\"accepted\":[");
+        for (i, accepted) in self.accepted.iter().enumerate() {
+            if i > 0 {
+                text.push(',');
+            }
+            accepted.write(&mut text);
+        }
+        text.push_str("]}");
+        text
+    }
 }
 
 /// Accepts many tasks; either each is stored, or the answer is an error and resending with the same keys is safe.
@@ -161,9 +177,10 @@ async fn store<A: From<Bytes>>(
         let queue = &groups[at].0;
         view(&stored, queue, state.durability(queue))
     };
-    Ok(accepted(&BatchAnswer {
+    let answer = BatchAnswer {
         accepted: answers.into_iter().flatten().map(view).collect(),
-    }))
+    };
+    Ok(accepted(answer.json()))
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -245,11 +262,7 @@ fn view<'a>(stored: &Stored, queue: &'a QueueName, asked: Durability) -> Accepte
     }
 }
 
-fn accepted<A: From<Bytes>>(answer: &impl Serialize) -> Response<A> {
-    let mut json = Vec::with_capacity(128);
-    if serde_json::to_writer(&mut json, answer).is_err() {
-        json.clear();
-    }
+fn accepted<A: From<Bytes>>(json: String) -> Response<A> {
     let mut response = Response::new(A::from(Bytes::from(json)));
     *response.status_mut() = StatusCode::ACCEPTED;
     let json = HeaderValue::from_static("application/json");

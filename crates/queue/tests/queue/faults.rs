@@ -10,7 +10,7 @@ use kedactl_queue::{
     Consumer, ConsumerOptions, Durability, HostPort, Inspector, Outcome, Producer, ProducerOptions,
     QueueName, Redis, RedisConfig, TaskId, Verdict,
 };
-use kedactl_testkit::{SentinelOptions, SentinelStack, until_async};
+use kedactl_testkit::{SentinelOptions, SentinelStack, flood, until_async};
 use tokio_util::sync::CancellationToken;
 
 use crate::cutter::Cutter;
@@ -159,6 +159,8 @@ async fn replicas_frozen_then_master_killed(stack: &mut SentinelStack) {
     for replica in stack.replicas() {
         stack.freeze(replica);
     }
+    // What is accepted from here on cannot reach a replica: the sockets are full.
+    flood(stack.nodes()[master].plain_port(), None).unwrap();
     tokio::time::sleep(Duration::from_millis(400)).await;
     stack.kill(master);
     for replica in stack.replicas() {

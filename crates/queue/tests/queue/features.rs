@@ -8,7 +8,7 @@ use kedactl_queue::{
     AuditTag, Backoff, Cancel, CronEntry, Durability, EnqueueError, NewTask, Outcome, QueueName,
     RateLimit, Retry, TaskState, Verdict, When,
 };
-use kedactl_testkit::until_async;
+use kedactl_testkit::{until, until_async};
 
 use crate::support::{Bed, SOON, claim, claim_one, json, task};
 
@@ -128,7 +128,9 @@ async fn a_task_that_starts_too_late_is_expired() {
         ..task("late", "1")
     };
     let id = bed.put(short).await.id;
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    until("its time is over", SOON, || {
+        bed.server_ms() > id.timestamp_ms() + 1
+    });
     let consumer = bed.consumer("w").await;
     assert!(consumer.claim(1).await.is_empty());
     consumer.flush().await;
@@ -370,7 +372,11 @@ async fn progress_and_results_are_seen_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn peek_and_purge_see_what_waits() {
     let bed = Bed::new().await;
-    bed.put_many(2500).await;
+    // One after the other: what is put together is spread over lanes, whose batches overtake each other.
+    for payload in ["0", "1", "2"] {
+        bed.put(task("echo", payload)).await;
+    }
+    bed.put_many(2497).await;
     bed.put(NewTask {
         when: When::After(60_000),
         ..task("later", "1")

@@ -2,14 +2,12 @@
 //!
 //! It must not print a secret, and proves that nothing else does.
 
-use std::time::Duration;
-
 use kedactl_queue::{Durability, Producer, ProducerOptions, QueueName, Redis, Secret, Tls};
 use kedactl_testkit::{
-    Certificates, RedisOptions, RedisServer, SentinelOptions, SentinelStack, redis_has_tls,
+    Certificates, RedisOptions, RedisServer, SentinelOptions, SentinelStack, redis_has_tls, until,
 };
 
-use crate::support::{sentinel, single, task};
+use crate::support::{SOON, sentinel, single, task};
 
 async fn works(redis: &Redis, durability: Durability) {
     let producer = Producer::new(redis, ProducerOptions::default());
@@ -36,7 +34,9 @@ async fn a_password_is_used_and_not_shown() {
     works(&redis, Durability::None).await;
     config.password = Some(Secret::new("wrong"));
     let refused = Redis::start(config).unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until("the server refused a password", SOON, || {
+        server.info("acl_access_denied_auth") != "0"
+    });
     assert!(!refused.is_ready());
 }
 
@@ -48,6 +48,8 @@ async fn tls_with_client_certificates() {
     let certificates = Certificates::make();
     let options = RedisOptions {
         tls: Some(certificates.clone()),
+        // The handshake that the client breaks off is told at this level only.
+        extra: vec!["loglevel verbose".to_owned()],
         ..RedisOptions::default()
     };
     let server = RedisServer::start(&options);
@@ -66,7 +68,9 @@ async fn tls_with_client_certificates() {
     let stranger = Certificates::make();
     config.tls.as_mut().unwrap().ca = Some(stranger.ca());
     let refused = Redis::start(config).unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until("a handshake was broken off", SOON, || {
+        server.log().contains("Error accepting a client connection")
+    });
     assert!(!refused.is_ready(), "another authority's server is refused");
 }
 

@@ -79,6 +79,14 @@ impl Bed {
         )
     }
 
+    /// The server's clock, in milliseconds since 1970.
+    pub(crate) fn server_ms(&self) -> u64 {
+        let answer = self.server.command("TIME");
+        let mut numbers = answer.lines().filter_map(|line| line.parse::<u64>().ok());
+        let (seconds, micros) = (numbers.next().unwrap(), numbers.next().unwrap());
+        seconds * 1000 + micros / 1000
+    }
+
     pub(crate) async fn state(&self, id: TaskId) -> Option<TaskState> {
         self.inspector
             .task(&self.queue, id)
