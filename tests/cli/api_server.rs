@@ -1,6 +1,10 @@
 //! An API server that knows one Service: enough for a tunnel, over plain HTTP.
 //!
 //! It must not be mistaken for Kubernetes: what the world decides is tested on the real one.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
 
 use serde_json::{Value, json};
 use std::io::{BufReader, Read as _, Write as _};
@@ -31,7 +35,7 @@ impl ApiServer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = shared.clone();
-                thread::spawn(move || server.connection(stream));
+                thread::spawn(move || server.connection(&stream));
             }
         });
         server
@@ -56,7 +60,7 @@ impl ApiServer {
         .to_string()
     }
 
-    fn connection(&self, stream: TcpStream) -> Option<()> {
+    fn connection(&self, mut stream: &TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         loop {
             let mut words = line(&mut reader)?;
@@ -77,7 +81,7 @@ impl ApiServer {
             let (code, answer) = self.answer(method, target, &body);
             let text = answer.to_string();
             write!(
-                &stream,
+                stream,
                 "HTTP/1.1 {code}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
                 text.len()
             )

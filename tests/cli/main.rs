@@ -5,8 +5,8 @@
 mod api_server;
 mod config;
 mod documents;
-mod lint;
 mod events;
+mod lint;
 mod tunnel;
 mod usage;
 

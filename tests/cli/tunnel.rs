@@ -1,6 +1,10 @@
 //! `kedactl tunnel` as a user sees it: mistakes, a life in the background, a kill and its repair.
 //!
 //! It must not test ways into a cluster; the crate does, and tests/cluster with a real one.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
 
 use crate::api_server::ApiServer;
 use crate::context;

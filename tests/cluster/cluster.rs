@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const HOW: &str = "no test cluster: start one with `tests/cluster/lab up`, then run this as \
-                   `tests/cluster/lab exec -- TEST-PROGRAM`; `./test --all` does both";
+                   `tests/cluster/lab exec -- TEST-PROGRAM`; `./test --cluster` does both";
 
 /// busybox, redis-server and redis-cli; on every node of a test cluster.
 pub(crate) const SAMPLE: &str = "localhost/kedactl/sample:1";

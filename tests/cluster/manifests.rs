@@ -2,7 +2,7 @@
 //! `restricted`, without one warning.
 //!
 //! It must not start pods: nothing but namespaces of its own is really made, and they are deleted. It needs
-//! `KEDACTL_TEST_KUBECONFIG`, and kubectl in the search path; `./test --all` runs it.
+//! `KEDACTL_TEST_KUBECONFIG`, and kubectl in the search path; `./test --cluster` runs it.
 
 use kedactl_tests::Context;
 use serde_json::Value as Json;

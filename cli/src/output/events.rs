@@ -89,9 +89,13 @@ pub(crate) fn follow<T>(printer: Printer, readers: Readers, job: impl FnOnce(&Ch
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let now = now_ms();
-            readers.iter_mut().for_each(|reader| reader.beat(now));
+            for reader in &mut readers {
+                reader.beat(now);
+            }
         }
-        readers.iter_mut().for_each(|reader| reader.close());
+        for reader in &mut readers {
+            reader.close();
+        }
     });
     let result = job(&sink);
     drop(sink);

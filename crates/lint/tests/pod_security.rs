@@ -1,5 +1,5 @@
 //! The cases of `k8s.io/pod-security-admission`, which come with its module: each `pass` breaks no Pod Security rule, each
-//! `fail` breaks the one that its name says. Run by `./test --all`, with `KEDACTL_POD_SECURITY_CASES` set to the folder
+//! `fail` breaks the one that its name says. Run by `./test --cluster`, with `KEDACTL_POD_SECURITY_CASES` set to the folder
 //! `test/testdata/restricted/v1.34`.
 
 use std::path::Path;

@@ -17,7 +17,7 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn add<'a>(graph: &mut Graph<'a, Broken>, id: &'static str, after: &[&'static str], took: u64) {
+fn add(graph: &mut Graph<'_, Broken>, id: &'static str, after: &[&'static str], took: u64) {
     graph.add(id, id, after.iter().copied(), move |_| async move {
         sleep(seconds(took)).await;
         Ok(Done::changed("there", ()))

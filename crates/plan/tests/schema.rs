@@ -1,4 +1,8 @@
 //! The published schema of an event against events as they are written.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
 
 use kedactl_plan::{Event, Kind, schema};
 use serde_json::{Value, json};

@@ -1,4 +1,8 @@
 //! The proxy over real sockets: servers are real, only the way to a pod is a table.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

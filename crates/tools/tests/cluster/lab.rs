@@ -18,7 +18,7 @@ pub(crate) struct Lab {
 
 #[expect(clippy::disallowed_methods, reason = "a test's own environment")]
 pub(crate) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; `./test --all` sets it"))
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; CONTRIBUTING.md says how"))
 }
 
 pub(crate) fn helms() -> Vec<PathBuf> {
