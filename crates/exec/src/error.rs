@@ -42,6 +42,14 @@ pub enum ExecError {
         /// The limit.
         within: Duration,
     },
+    /// What it should read could not be produced; it saw a cut input.
+    #[error("could not produce the input of `{command}`")]
+    Feed {
+        /// Command line, secrets masked.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A signal could not be sent.
     #[error("could not signal process {pid}")]
     Signal {
