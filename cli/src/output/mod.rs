@@ -21,7 +21,7 @@ pub(crate) fn log(global: &crate::args::Global) {
         return;
     }
     let filter = EnvFilter::new(
-        "warn,kedactl=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug",
+        "warn,kedactl=debug,kedactl_images=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug",
     );
     tracing_subscriber::fmt()
         .with_env_filter(filter)

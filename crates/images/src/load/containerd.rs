@@ -15,10 +15,13 @@ ctr -n k8s.io content ls -q
 echo ==image
 ctr -n k8s.io images ls "name==$1"
 echo ==check
-ctr -n k8s.io images check "name==$1"
+ctr -n k8s.io images check "name==$1" || echo unreadable
 echo ==plugins
 ctr plugins ls
 "#;
+
+/// Takes a name away that leads to an image without its content: Kubernetes would try to run it.
+const FORGET: &str = r#"ctr -n k8s.io images rm "$1""#;
 
 /// Imports an archive from standard input. The snapshotter is the one that Kubernetes uses on this node, which
 /// `ctr` does not know by itself. From containerd 2 on an archive without all layers needs the import that
@@ -75,7 +78,7 @@ pub(super) async fn state(node: &impl NodeShell, image: &Reference) -> Result<St
     let output = node.run(&["sh", "-c", STATE, "sh", &name], None).await;
     let output = output.map_err(|source| ImageError::Node {
         node: node.name().to_owned(),
-        source,
+        source: named(source, "ctr content ls"),
     })?;
     parse(&output.stdout, &name).ok_or_else(|| ImageError::Answer {
         node: node.name().to_owned(),
@@ -85,8 +88,37 @@ pub(super) async fn state(node: &impl NodeShell, image: &Reference) -> Result<St
 
 /// Feeds the node an archive.
 pub(super) async fn import(node: &impl NodeShell, archive: crate::Feed) -> Result<(), ExecError> {
-    node.run(&["sh", "-c", IMPORT, "sh"], Some(archive)).await?;
-    Ok(())
+    let run = node.run(&["sh", "-c", IMPORT, "sh"], Some(archive)).await;
+    run.map(drop)
+        .map_err(|error| named(error, "ctr images import"))
+}
+
+/// Removes the image's name from the node.
+pub(super) async fn forget(node: &impl NodeShell, image: &Reference) -> Result<(), ExecError> {
+    let name = image.to_string();
+    let run = node.run(&["sh", "-c", FORGET, "sh", &name], None).await;
+    run.map(drop).map_err(|error| named(error, "ctr images rm"))
+}
+
+/// The error of a script by its essential command and that one's own words: nobody wants to read the script.
+fn named(mut error: ExecError, name: &str) -> ExecError {
+    let (ExecError::Start { command, .. }
+    | ExecError::Failed { command, .. }
+    | ExecError::TimedOut { command, .. }
+    | ExecError::Feed { command, .. }) = &mut error
+    else {
+        return error;
+    };
+    name.clone_into(command);
+    if let ExecError::Failed { stderr_tail, .. } = &mut error {
+        // The rest is the log of its library.
+        let last = stderr_tail
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("ctr: "));
+        *stderr_tail = last.unwrap_or(stderr_tail.as_str()).to_owned();
+    }
+    error
 }
 
 fn parse(text: &str, name: &str) -> Option<State> {

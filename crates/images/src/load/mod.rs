@@ -131,7 +131,10 @@ async fn load_one(
     }
     match send(store, image, node, BTreeSet::new()).await {
         Ok(sent) => Ok(loaded(How::Full, sent)),
-        Err(why) => Err(refusal(store, image, node.name(), format!("{reason}{why}"))),
+        Err(why) => {
+            withdraw(image, node).await;
+            Err(refusal(store, image, node.name(), format!("{reason}{why}")))
+        }
     }
 }
 
@@ -165,6 +168,16 @@ async fn send(
             }
             Some(lacks) => return Err(lacks),
         }
+    }
+}
+
+/// Leaves no name behind that leads to half an image.
+async fn withdraw(image: &Image, node: &impl NodeShell) {
+    let state = containerd::state(node, &image.reference).await;
+    if state.is_ok_and(|state| state.digest.is_some() && !(state.complete && state.unpacked))
+        && let Err(error) = containerd::forget(node, &image.reference).await
+    {
+        tracing::warn!(node = node.name(), image = %image.reference, %error, "half an image stays");
     }
 }
 

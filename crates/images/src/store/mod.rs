@@ -100,6 +100,18 @@ impl Store {
             .collect()
     }
 
+    /// The newest image of each repository, in the order of building.
+    pub fn newest(&self) -> Result<Vec<Image>, ImageError> {
+        let images = self.images()?;
+        let newest = images.iter().enumerate().filter(|(position, image)| {
+            let newer = images[position + 1..].iter();
+            newer
+                .into_iter()
+                .all(|other| other.reference.name() != image.reference.name())
+        });
+        Ok(newest.map(|(_, image)| image.clone()).collect())
+    }
+
     /// One image by its whole name, or the newest of a repository by the repository's last part: `kedactl-api`.
     pub fn image(&self, name: &str) -> Result<Image, ImageError> {
         let whole = name.parse::<Reference>().ok();
