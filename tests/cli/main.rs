@@ -4,6 +4,7 @@
 
 mod config;
 mod documents;
+mod images;
 mod usage;
 
 use kedactl_tests::Context;

@@ -52,7 +52,12 @@ pub struct ImagesLoadArgs {
     #[command(flatten)]
     pub target: ImagesTarget,
     /// Program that runs commands in nodes that are containers
-    #[arg(long, value_name = "PROGRAM", default_value = "docker")]
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        default_value = "docker",
+        conflicts_with = "containerd"
+    )]
     pub engine: PathBuf,
 }
 

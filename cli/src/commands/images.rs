@@ -65,7 +65,7 @@ fn build_all(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result
 fn platform(args: &ImagesBuildArgs) -> Result<Vec<Spec>, Error> {
     let packages = cargo_packages(PACKAGES);
     let version = env!("CARGO_PKG_VERSION");
-    let spec = |which: Service, named: Option<&PathBuf>| {
+    let spec = |which: Service, named: Option<&PathBuf>| -> Result<Spec, Error> {
         let program = match named {
             Some(path) => path.clone(),
             None => program(which.program())?,
@@ -117,7 +117,9 @@ fn of_programs(text: &str) -> Result<Spec, Error> {
 /// The named images, or the newest build of each.
 fn chosen(store: &Store, names: &[String]) -> Result<Vec<Image>, Error> {
     if !names.is_empty() {
-        let images = names.iter().map(|name| Ok(store.image(name)?));
+        let images = names
+            .iter()
+            .map(|name| store.image(name).map_err(Error::from));
         return images.collect();
     }
     let newest = store.newest()?;

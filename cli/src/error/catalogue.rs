@@ -132,7 +132,7 @@ catalogue! {
         "At least one check failed. Warnings alone do not fail the command.";
     ImageBuild "KD0601" Error "an image cannot be built from what was named",
         "name programs of this machine: ELF files whose libraries are installed",
-        "An image is a program with its loader and its libraries. The program is no ELF file, is for another machine, or needs a library that is not installed; or the image's name is not one.";
+        "An image is a program with its loader and its libraries. The program is no ELF file, is for another machine, or needs a library that is not installed.";
     NoImage "KD0602" Error "no such image was built",
         "`kedactl images list` shows what is there, `kedactl images build` makes the platform's",
         "Images are loaded and pushed from the folder that `kedactl images build` fills. It has no image of this name, or none at all.";

@@ -32,8 +32,8 @@ impl From<RenderError> for Error {
 impl From<ImageError> for Error {
     fn from(error: ImageError) -> Self {
         let code = match &error {
-            ImageError::Reference { .. }
-            | ImageError::Program { .. }
+            ImageError::Reference { .. } => Code::Usage,
+            ImageError::Program { .. }
             | ImageError::Library { .. }
             | ImageError::Conflict { .. }
             | ImageError::Spec { .. } => Code::ImageBuild,

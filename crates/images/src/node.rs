@@ -2,7 +2,7 @@
 //! Must not know what is run; the loader does.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_exec::{ExecError, Output, Run};
@@ -100,10 +100,7 @@ async fn to_end(run: Run, input: Option<Feed>) -> Result<Output, ExecError> {
 }
 
 /// The nodes of a kind cluster, without the load balancer that a cluster of several control planes has.
-pub async fn kind_nodes(
-    engine: &PathBuf,
-    cluster: &str,
-) -> Result<Vec<DockerContainer>, ImageError> {
+pub async fn kind_nodes(engine: &Path, cluster: &str) -> Result<Vec<DockerContainer>, ImageError> {
     let run = Run::new(engine).args([
         "ps",
         "--filter",
@@ -128,7 +125,7 @@ pub async fn kind_nodes(
         return Err(ImageError::NoNode(format!("kind cluster {cluster}")));
     }
     let node = |name: &str| DockerContainer {
-        engine: engine.clone(),
+        engine: engine.to_owned(),
         container: name.to_owned(),
     };
     Ok(names.into_iter().map(node).collect())

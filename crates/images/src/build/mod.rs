@@ -37,7 +37,7 @@ pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
     Reference::new(&spec.repository, "tag")?;
     let sources: Vec<_> = spec.programs.iter().map(|it| it.source.clone()).collect();
     let closure = closure::closure(&sources, &spec.opened, &spec.roots)?;
-    let layers = [libraries(spec, &closure), programs(spec)?];
+    let layers = [libraries(spec, &closure)?, programs(spec)?];
     let mut writer = store.write()?;
     let mut descriptors = Vec::new();
     for layer in layers.iter().filter(|layer| !layer.is_empty()) {
@@ -64,7 +64,7 @@ pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
 }
 
 /// The layer that images share: the loader, libraries, users, certificates.
-fn libraries(spec: &Spec, closure: &Closure) -> Layer {
+fn libraries(spec: &Spec, closure: &Closure) -> Result<Layer, ImageError> {
     let mut layer = Layer::default();
     let text = |text: &str| Entry::File {
         content: Content::Bytes(text.as_bytes().to_vec()),
@@ -92,15 +92,13 @@ fn libraries(spec: &Spec, closure: &Closure) -> Layer {
     }
     for (at, source) in &closure.files {
         let content = Content::File(source.clone());
-        layer.add(
-            at,
-            Entry::File {
-                content,
-                mode: 0o755,
-            },
-        );
+        let mode = 0o755;
+        layer.add(at, Entry::File { content, mode });
     }
-    layer
+    for file in &spec.shared_files {
+        put(spec, &mut layer, &file.at, entry(file))?;
+    }
+    Ok(layer)
 }
 
 /// The layer that changes with every build: programs and the image's own files and folders.
@@ -126,18 +124,28 @@ fn programs(spec: &Spec) -> Result<Layer, ImageError> {
             },
         )
     });
-    let files = spec.files.iter().map(|file| {
-        let mode = if file.executable { 0o755 } else { 0o644 };
-        let content = file.content.clone();
-        (&file.at, Entry::File { content, mode })
-    });
-    for (at, entry) in programs.chain(files) {
-        check_path(spec, at)?;
-        if layer.add(at, entry).is_some() {
-            return Err(refused(spec, format!("{at} is given twice")));
-        }
+    for (at, entry) in programs {
+        put(spec, &mut layer, at, entry)?;
+    }
+    for file in &spec.files {
+        put(spec, &mut layer, &file.at, entry(file))?;
     }
     Ok(layer)
+}
+
+fn entry(file: &ExtraFile) -> Entry {
+    Entry::File {
+        content: file.content.clone(),
+        mode: if file.executable { 0o755 } else { 0o644 },
+    }
+}
+
+fn put(spec: &Spec, layer: &mut Layer, at: &str, entry: Entry) -> Result<(), ImageError> {
+    check_path(spec, at)?;
+    if layer.add(at, entry).is_some() {
+        return Err(refused(spec, format!("{at} is given twice")));
+    }
+    Ok(())
 }
 
 /// A place in the image is absolute and goes straight down.

@@ -45,8 +45,10 @@ pub struct Spec {
     pub opened: Vec<String>,
     /// Where programs' libraries are looked for: `/`, and before it the roots of unpacked packages.
     pub roots: Vec<PathBuf>,
-    /// Other files.
+    /// Files that change with the programs; they lie in the programs' layer.
     pub files: Vec<ExtraFile>,
+    /// Files that seldom change; they lie in the layer of the libraries, which a node gets once.
+    pub shared_files: Vec<ExtraFile>,
     /// Folders that the image's user may write to.
     pub writable: Vec<String>,
     /// The bundle of certificate authorities on this machine; it goes to Debian's place.
@@ -83,6 +85,7 @@ impl Spec {
             opened: Vec::new(),
             roots: vec!["/".into()],
             files: Vec::new(),
+            shared_files: Vec::new(),
             writable: Vec::new(),
             certificates: BUNDLES.iter().map(PathBuf::from).find(|it| it.is_file()),
             entrypoint: Vec::new(),

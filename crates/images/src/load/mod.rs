@@ -1,10 +1,13 @@
 //! Brings an image onto nodes: only the blobs that each lacks, and believed only when the node names the digest.
 //! Must not trust an exit code, and must not touch a node that has the image already.
 
+mod abort;
 mod archive;
 mod containerd;
 
 pub use archive::archive;
+
+use abort::Waiting;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -147,7 +150,9 @@ async fn send(
 ) -> Result<u64, String> {
     let sent = archive::wanted(image, &has).map(|blob| blob.size).sum();
     let (source, packed) = (store.clone(), image.clone());
-    let feed: Feed = Box::new(move |out| archive(&source, &packed, &has, out));
+    let waiting = Waiting::default();
+    let watch = waiting.watch();
+    let feed: Feed = Box::new(move |out| archive(&source, &packed, &has, &mut watch.over(out)));
     let words = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
