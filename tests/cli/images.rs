@@ -22,9 +22,8 @@ fn text(value: &Value) -> &str {
 /// Every file of the store, with its bytes.
 fn blobs(context: &Context) -> Vec<PathBuf> {
     let folder = context.dir().join("state/images/blobs/sha256");
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder).expect("a store");
+    let entries = entries.map(|entry| entry.expect("a file of the store").path());
     entries.collect()
 }
 
@@ -102,14 +101,49 @@ fn the_platforms_images_are_built_from_the_services_and_listed() {
 #[test]
 fn what_cannot_be_built_or_found_is_said() {
     let context = context();
-    insta::assert_snapshot!(context.run(&["images", "list"]).block(context.dir()), @r"");
-    insta::assert_snapshot!(context.run(&["images", "build", "sorter"]).block(context.dir()), @r"");
+    insta::assert_snapshot!(context.run(&["images", "list"]).block(context.dir()), @r#"
+        exit: 0
+        --- stdout ---
+        no images
+        --- stderr ---
+    "#);
+    insta::assert_snapshot!(context.run(&["images", "build", "sorter"]).block(context.dir()), @r#"
+        exit: 64
+        --- stdout ---
+        --- stderr ---
+        error[KD0101]: `sorter` is not NAME=PROGRAM[,PROGRAM]
+        hint: `kedactl help COMMAND` lists what is accepted
+    "#);
     let script = context.write("run.sh", "#!/bin/sh\n");
     let image = format!("script={}", script.display());
-    insta::assert_snapshot!(context.run(&["images", "build", &image]).block(context.dir()), @r"");
-    insta::assert_snapshot!(context.run(&["images", "build", "Script=/bin/sh"]).block(context.dir()), @r"");
-    insta::assert_snapshot!(context.run(&["images", "load", "--node", "n1"]).block(context.dir()), @r"");
-    insta::assert_snapshot!(context.run(&["images", "push", "localhost:1", "nobody"]).block(context.dir()), @r"");
+    insta::assert_snapshot!(context.run(&["images", "build", &image]).block(context.dir()), @r#"
+        exit: 1
+        --- stdout ---
+        --- stderr ---
+        error[KD0601]: [DIR]/project/run.sh cannot go into an image: it is not an ELF file
+        hint: name programs of this machine: ELF files whose libraries are installed
+    "#);
+    insta::assert_snapshot!(context.run(&["images", "build", "Script=/bin/sh"]).block(context.dir()), @r#"
+        exit: 64
+        --- stdout ---
+        --- stderr ---
+        error[KD0101]: `kedactl.local/Script` is not an image name: its repository must be of a-z, 0-9 and single `.`, `_`, `-` between them, in parts divided by `/`
+        hint: an image's name is registry/repository:tag, the repository in lower case
+    "#);
+    insta::assert_snapshot!(context.run(&["images", "load", "--node", "n1"]).block(context.dir()), @r#"
+        exit: 1
+        --- stdout ---
+        --- stderr ---
+        error[KD0602]: no image was built in [DIR]/state/images
+        hint: `kedactl images list` shows what is there, `kedactl images build` makes the platform's
+    "#);
+    insta::assert_snapshot!(context.run(&["images", "push", "localhost:1", "nobody"]).block(context.dir()), @r#"
+        exit: 1
+        --- stdout ---
+        --- stderr ---
+        error[KD0602]: no image nobody in [DIR]/state/images
+        hint: `kedactl images list` shows what is there, `kedactl images build` makes the platform's
+    "#);
     context.run(&["images", "load"]).check(64);
     context
         .run(&["images", "load", "--node", "a", "--kind-cluster", "b"])
@@ -123,7 +157,10 @@ fn what_cannot_be_built_or_found_is_said() {
 fn damage_is_found_and_a_build_mends_it() {
     let context = context();
     build(&context, SORT);
-    insta::assert_snapshot!(filtered(&context.run(&["images", "check"])), @r"");
+    insta::assert_snapshot!(filtered(&context.run(&["images", "check"])), @r#"
+        exit: Some(0)
+        N images, N blobs, N MB read, N needed by no image
+    "#);
     let biggest = blobs(&context)
         .into_iter()
         .max_by_key(|it| it.metadata().unwrap().len())
@@ -192,7 +229,15 @@ fn a_node_that_cannot_be_reached_is_named_with_a_cure() {
         "/not/there/docker",
         "-q",
     ]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @r#"
+        exit: 1
+        --- stdout ---
+        --- stderr ---
+        error[KD0605]: node n1 cannot take images
+          caused by: could not start `/not/there/docker`
+          caused by: No such file or directory (os error 2)
+        hint: `docker ps` must show the node's container running; --engine names another program
+    "#);
     let outcome = context.run(&[
         "images",
         "load",
@@ -202,7 +247,13 @@ fn a_node_that_cannot_be_reached_is_named_with_a_cure() {
         "true",
         "-q",
     ]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @r#"
+        exit: 1
+        --- stdout ---
+        --- stderr ---
+        error[KD0605]: no node of kind cluster k was found
+        hint: `kind get clusters` and `docker ps` show what runs
+    "#);
 }
 
 #[test]

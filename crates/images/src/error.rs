@@ -112,7 +112,7 @@ pub enum ImageError {
         /// The node.
         node: String,
         /// The image.
-        image: Reference,
+        image: Box<Reference>,
         /// What the node lacks or says instead.
         reason: String,
     },
@@ -133,7 +133,7 @@ pub enum ImageError {
     #[error("{image} has the digest {found} in the registry, {expected} was pushed")]
     NotPushed {
         /// The image.
-        image: Reference,
+        image: Box<Reference>,
         /// What was sent.
         expected: Digest,
         /// What the registry says.
@@ -156,7 +156,7 @@ impl ImageError {
             Self::Library { library, .. } => format!(
                 "install the package that has it (`apt-file search {library}`), or link the program statically"
             ),
-            Self::Reference { .. } => "write it as registry/repository:tag".to_owned(),
+            Self::Reference { .. } => "an image's name is registry/repository:tag, the repository in lower case".to_owned(),
             Self::Blob { .. } | Self::Layout { .. } => {
                 "remove the folder and run `kedactl images build` again".to_owned()
             }

@@ -95,7 +95,8 @@ impl Index {
 pub(crate) struct Config {
     pub(crate) architecture: String,
     pub(crate) os: String,
-    pub(crate) config: Execution,
+    #[serde(rename = "config")]
+    pub(crate) execution: Execution,
     pub(crate) rootfs: RootFs,
     pub(crate) history: Vec<History>,
 }

@@ -1,4 +1,4 @@
-//! The bill of materials of an image: CycloneDX 1.6 in JSON, with crates and Debian packages.
+//! The bill of materials of an image: `CycloneDX` 1.6 in JSON, with crates and Debian packages.
 //! Must not hold a time or a random serial number: it is as reproducible as the image.
 
 use std::collections::BTreeMap;

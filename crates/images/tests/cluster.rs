@@ -61,7 +61,7 @@ fn kubernetes_sees_an_image_on_every_node_after_only_the_missing_blobs_were_sent
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .expect("a runtime");
     let nodes = runtime
         .block_on(kind_nodes(Path::new("docker"), &cluster()))
         .unwrap();

@@ -79,7 +79,7 @@ pub(crate) fn closure(
     })
 }
 
-/// Follows DT_NEEDED until nothing new is found; answers name → file.
+/// Follows `DT_NEEDED` until nothing new is found; answers name → file.
 fn follow(
     search: &Search,
     architecture: &str,

@@ -72,7 +72,7 @@ fn read<E: FileHeader<Endian = Endianness>>(data: &[u8]) -> object::Result<Optio
             let found = dynamic.iter().find(|it| it.tag(endian) == tag);
             found.map(|it| it.val(endian))
         };
-        let strings = strings::<E>(endian, data, segments, value(DT_STRTAB), value(DT_STRSZ))?;
+        let strings = strings::<E>(endian, data, segments, value(DT_STRTAB), value(DT_STRSZ));
         for entry in dynamic {
             let into = match entry.tag(endian) {
                 DT_NEEDED => &mut elf.needed,
@@ -100,18 +100,18 @@ fn strings<'data, E: FileHeader<Endian = Endianness>>(
     segments: &[E::ProgramHeader],
     address: Option<u64>,
     size: Option<u64>,
-) -> object::Result<StringTable<'data>> {
+) -> StringTable<'data> {
     let (Some(address), Some(size)) = (address, size) else {
-        return Ok(StringTable::default());
+        return StringTable::default();
     };
     for segment in segments {
         if segment.p_type(endian) == object::elf::PT_LOAD
             && let Ok(Some(bytes)) = segment.data_range(endian, data, address, size)
         {
-            return Ok(StringTable::new(bytes, 0, bytes.len() as u64));
+            return StringTable::new(bytes, 0, bytes.len() as u64);
         }
     }
-    Ok(StringTable::default())
+    StringTable::default()
 }
 
 fn architecture(machine: u16) -> Option<&'static str> {

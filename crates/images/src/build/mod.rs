@@ -34,7 +34,13 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// Blocks: files are read and hashed.
 pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
     // A wrong name shall not cost the work first.
-    Reference::new(&spec.repository, "tag")?;
+    Reference::new(&spec.repository, "tag").map_err(|error| match error {
+        ImageError::Reference { reason, .. } => ImageError::Reference {
+            text: spec.repository.clone(),
+            reason,
+        },
+        other => other,
+    })?;
     let sources: Vec<_> = spec.programs.iter().map(|it| it.source.clone()).collect();
     let closure = closure::closure(&sources, &spec.opened, &spec.roots)?;
     let layers = [libraries(spec, &closure)?, programs(spec)?];
@@ -58,7 +64,7 @@ pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
     let reference = Reference::new(&spec.repository, manifest.digest.short())?;
     let inventory = Inventory::of(spec, &closure.files)?;
     attach(&mut writer, &reference, &manifest, &inventory)?;
-    writer.image(&reference, manifest)?;
+    writer.image(&reference, manifest);
     writer.commit()?;
     store.image(&reference.to_string())
 }
@@ -181,7 +187,7 @@ fn config(spec: &Spec, closure: &Closure, layers: &[Descriptor]) -> oci::Config 
     oci::Config {
         architecture: closure.architecture.to_owned(),
         os: "linux".to_owned(),
-        config: oci::Execution {
+        execution: oci::Execution {
             user: format!("{USER}:{USER}"),
             exposed_ports: ports
                 .map(|port| (format!("{port}/tcp"), BTreeMap::new()))
@@ -221,7 +227,8 @@ fn attach(
     };
     let mut descriptor = writer.document(oci::MANIFEST, &manifest)?;
     descriptor.artifact_type = Some(sbom::MEDIA_TYPE.to_owned());
-    writer.attached(&sbom::reference(image, &subject.digest)?, descriptor)
+    writer.attached(&sbom::reference(image, &subject.digest)?, descriptor);
+    Ok(())
 }
 
 /// The image that `programs` of unpacked or installed packages make, with nothing but what they need.

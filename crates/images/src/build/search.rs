@@ -74,16 +74,15 @@ fn configured(file: &Path, depth: usize, folders: &mut Vec<PathBuf>) {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        match line.strip_prefix("include") {
-            Some(pattern) if pattern.starts_with(char::is_whitespace) => {
-                if depth < MAX_INCLUDES {
-                    let base = file.parent().unwrap_or(Path::new("/"));
-                    for included in expand(&base.join(pattern.trim())) {
-                        configured(&included, depth + 1, folders);
-                    }
+        let pattern = line.strip_prefix("include");
+        match pattern.filter(|it| it.starts_with(char::is_whitespace)) {
+            Some(pattern) if depth < MAX_INCLUDES => {
+                let base = file.parent().unwrap_or(Path::new("/"));
+                for included in expand(&base.join(pattern.trim())) {
+                    configured(&included, depth + 1, folders);
                 }
             }
-            _ if line.starts_with('/') => folders.push(PathBuf::from(line)),
+            None if line.starts_with('/') => folders.push(PathBuf::from(line)),
             _ => {}
         }
     }

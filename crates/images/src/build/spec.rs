@@ -41,7 +41,7 @@ pub struct Spec {
     pub repository: String,
     /// Programs; the first one is the entry point unless `entrypoint` says otherwise.
     pub programs: Vec<Program>,
-    /// Libraries that the programs open by name at run time (glibc before 2.34 opens libnss_dns.so.2).
+    /// Libraries that the programs open by name at run time (glibc before 2.34 opens `libnss_dns.so.2`).
     pub opened: Vec<String>,
     /// Where programs' libraries are looked for: `/`, and before it the roots of unpacked packages.
     pub roots: Vec<PathBuf>,

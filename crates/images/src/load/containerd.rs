@@ -102,8 +102,11 @@ pub(super) async fn forget(node: &impl NodeShell, image: &Reference) -> Result<(
 
 /// The error of a script by its essential command and that one's own words: nobody wants to read the script.
 fn named(mut error: ExecError, name: &str) -> ExecError {
-    let (ExecError::Start { command, .. }
-    | ExecError::Failed { command, .. }
+    if let ExecError::Start { command, .. } = &mut error {
+        // It is the way to the node that is missing, not what should run there.
+        command.truncate(command.find(' ').unwrap_or(command.len()));
+    }
+    let (ExecError::Failed { command, .. }
     | ExecError::TimedOut { command, .. }
     | ExecError::Feed { command, .. }) = &mut error
     else {

@@ -169,7 +169,7 @@ async fn send(
             None => return Ok(sent),
             // Only this comes by itself.
             Some(_) if !state.visible && state.complete && Instant::now() < deadline => {
-                sleep(LOOK_EVERY).await
+                sleep(LOOK_EVERY).await;
             }
             Some(lacks) => return Err(lacks),
         }
@@ -191,7 +191,7 @@ fn refusal(store: &Store, image: &Image, node: &str, reason: String) -> ImageErr
     let spoilt = image.blobs().find_map(|blob| store.verify(blob).err());
     spoilt.unwrap_or_else(|| ImageError::NotLoaded {
         node: node.to_owned(),
-        image: image.reference.clone(),
+        image: Box::new(image.reference.clone()),
         reason,
     })
 }

@@ -191,7 +191,7 @@ impl Registry {
             return Ok(());
         }
         Err(ImageError::NotPushed {
-            image: target.clone(),
+            image: Box::new(target.clone()),
             expected: manifest.digest.clone(),
             found: found.to_string(),
         })

@@ -128,7 +128,7 @@ impl Store {
         })
     }
 
-    /// The CycloneDX document of an image.
+    /// The `CycloneDX` document of an image.
     pub fn sbom(&self, image: &Image) -> Result<Option<Vec<u8>>, ImageError> {
         let document = image.sbom.as_ref().and_then(|sbom| sbom.blobs.last());
         document.map(|blob| self.read(&blob.digest)).transpose()

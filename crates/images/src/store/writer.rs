@@ -90,7 +90,7 @@ impl Writer {
         let file = buffer
             .into_inner()
             .map_err(|error| refused(error.into_error()))?;
-        self.settle(file, &self.store.blob(&digest))?;
+        settle(file, &self.store.blob(&digest))?;
         Ok((digest, size))
     }
 
@@ -106,31 +106,21 @@ impl Writer {
     }
 
     /// Names an image; it becomes the newest one.
-    pub(crate) fn image(
-        &mut self,
-        name: &Reference,
-        manifest: Descriptor,
-    ) -> Result<(), ImageError> {
-        self.attached(name, manifest)?;
+    pub(crate) fn image(&mut self, name: &Reference, manifest: Descriptor) {
+        self.attached(name, manifest);
         if let Some(entry) = self.index.manifests.last_mut() {
             entry
                 .annotations
                 .insert(IMAGE_NAME.to_owned(), name.to_string());
         }
-        Ok(())
     }
 
     /// Names a document about an image.
-    pub(crate) fn attached(
-        &mut self,
-        name: &Reference,
-        mut manifest: Descriptor,
-    ) -> Result<(), ImageError> {
+    pub(crate) fn attached(&mut self, name: &Reference, mut manifest: Descriptor) {
         let name = name.to_string();
         self.forget(&name);
         manifest.annotations.insert(REF_NAME.to_owned(), name);
         self.index.manifests.push(manifest);
-        Ok(())
     }
 
     /// Makes what was named visible to readers.
@@ -154,17 +144,7 @@ impl Writer {
         let ingest = self.store.path.join(INGEST);
         let mut file = NamedTempFile::new_in(&ingest).map_err(ImageError::writing(&ingest))?;
         file.write_all(bytes).map_err(ImageError::writing(&path))?;
-        self.settle(file, &path)
-    }
-
-    /// Moves a complete file to its place; it gets the mode that everybody may read.
-    fn settle(&self, file: NamedTempFile, path: &Path) -> Result<(), ImageError> {
-        let refused = ImageError::writing(path);
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))
-            .map_err(&refused)?;
-        file.persist(path).map_err(|error| refused(error.error))?;
-        Ok(())
+        settle(file, &path)
     }
 
     /// Removes what a writer that was killed left.
@@ -199,6 +179,16 @@ impl Writer {
         }
         Ok(freed)
     }
+}
+
+/// Moves a complete file to its place; it gets the mode that everybody may read.
+fn settle(file: NamedTempFile, path: &Path) -> Result<(), ImageError> {
+    let refused = ImageError::writing(path);
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))
+        .map_err(&refused)?;
+    file.persist(path).map_err(|error| refused(error.error))?;
+    Ok(())
 }
 
 /// The files of a folder, sorted.

@@ -113,7 +113,7 @@ fn an_image_of_an_installed_package_runs_with_nothing_of_this_machine() {
     spec.env = BTreeMap::from([("LC_ALL".to_owned(), "C".to_owned())]);
     let image = build(&scratch.store, &spec).unwrap();
     let node = Containerd::start();
-    crate::load::blocking(&scratch.store, &[image.clone()], &[&node]).unwrap();
+    crate::load::blocking(&scratch.store, std::slice::from_ref(&image), &[&node]).unwrap();
     let name = image.reference.to_string();
     for program in ["/usr/bin/redis-server", "/usr/bin/redis-cli"] {
         let output = node.run_in(&name, &[program, "--version"]);
@@ -156,5 +156,5 @@ fn what_makes_no_image_is_refused_by_name() {
 }
 
 fn blob(store: &Store, hex: &str) -> Vec<u8> {
-    fs::read(store.path().join("blobs/sha256").join(hex)).unwrap()
+    fs::read(store.path().join("blobs/sha256").join(hex)).expect("a blob")
 }

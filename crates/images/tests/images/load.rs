@@ -34,7 +34,7 @@ fn run<N: NodeShell + Clone>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .expect("a runtime");
     runtime.block_on(load(store, images, nodes, &Collect::default()))
 }
 
@@ -52,10 +52,10 @@ fn the_second_build_of_a_program_sends_one_layer() {
     let scratch = Scratch::new();
     let node = Containerd::start();
     let (a, b) = (scratch.image("a"), scratch.image("b"));
-    let first = blocking(&scratch.store, &[a.clone()], &[&node]).unwrap();
+    let first = blocking(&scratch.store, std::slice::from_ref(&a), &[&node]).unwrap();
     assert_eq!((first[0].how, first[0].sent), (How::Full, a.size()));
     assert!(has(&node, &a));
-    let second = blocking(&scratch.store, &[b.clone()], &[&node]).unwrap();
+    let second = blocking(&scratch.store, std::slice::from_ref(&b), &[&node]).unwrap();
     let documents = b.manifest.size + b.config.size;
     assert_eq!(
         (second[0].how, second[0].sent),
@@ -93,7 +93,7 @@ fn every_node_gets_every_image_and_the_events_tell() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .expect("a runtime");
     let loaded = runtime
         .block_on(load(&scratch.store, &images, &shells, &sink))
         .unwrap();
@@ -138,7 +138,7 @@ fn a_name_that_points_at_another_image_is_put_right() {
             .status
             .success()
     );
-    let loaded = blocking(&scratch.store, &[b.clone()], &[&node]).unwrap();
+    let loaded = blocking(&scratch.store, std::slice::from_ref(&b), &[&node]).unwrap();
     assert_ne!(loaded[0].how, How::Present);
     let listed = node.ctr(&["images", "ls", &format!("name=={b_name}")]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains(b.manifest.digest.as_str()));
@@ -152,14 +152,14 @@ fn a_blob_that_vanished_from_the_node_is_sent_again() {
     let scratch = Scratch::new();
     let node = Containerd::start();
     let image = scratch.image("a");
-    blocking(&scratch.store, &[image.clone()], &[&node]).unwrap();
+    blocking(&scratch.store, std::slice::from_ref(&image), &[&node]).unwrap();
     assert!(
         node.ctr(&["content", "rm", image.layers[0].digest.as_str()])
             .status
             .success()
     );
     assert!(!has(&node, &image));
-    blocking(&scratch.store, &[image.clone()], &[&node]).unwrap();
+    blocking(&scratch.store, std::slice::from_ref(&image), &[&node]).unwrap();
     assert!(has(&node, &image));
 }
 
@@ -186,7 +186,7 @@ struct Bad {
 }
 
 impl NodeShell for Bad {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "behind-a-bad-wire"
     }
 
@@ -297,7 +297,12 @@ fn a_load_that_is_cut_or_tampered_with_is_an_error_and_never_an_image() {
     let places = [manifest, config, length / 3, length * 9 / 10, index];
     for at in places {
         for wire in [Wire::Flip(at), Wire::Cut(at)] {
-            let error = run(&scratch.store, &[image.clone()], &[behind(wire, &node)]).unwrap_err();
+            let error = run(
+                &scratch.store,
+                std::slice::from_ref(&image),
+                &[behind(wire, &node)],
+            )
+            .unwrap_err();
             let text = error.to_string();
             assert!(
                 matches!(error, ImageError::NotLoaded { .. }),
@@ -315,7 +320,7 @@ fn a_load_that_is_cut_or_tampered_with_is_an_error_and_never_an_image() {
             wipe(&node);
         }
     }
-    blocking(&scratch.store, &[image.clone()], &[&node]).unwrap();
+    blocking(&scratch.store, std::slice::from_ref(&image), &[&node]).unwrap();
     assert!(has(&node, &image));
 }
 
@@ -333,13 +338,18 @@ fn the_whole_archive_follows_a_delta_that_the_node_did_not_take() {
         .iter()
         .map(|layer| layer.digest.to_string())
         .collect();
-    let loaded = run(&scratch.store, &[image.clone()], &[liar.clone()]).unwrap();
+    let loaded = run(
+        &scratch.store,
+        std::slice::from_ref(&image),
+        &[liar.clone()],
+    )
+    .unwrap();
     assert_eq!((loaded[0].how, loaded[0].sent), (How::Full, image.size()));
     assert_eq!(liar.imports.load(Ordering::SeqCst), 2);
     assert!(has(&node, &image));
     let next = scratch.image("b");
     let once = behind(Wire::CutOnce(3000), &node);
-    let loaded = run(&scratch.store, &[next.clone()], &[once]).unwrap();
+    let loaded = run(&scratch.store, std::slice::from_ref(&next), &[once]).unwrap();
     assert_eq!(loaded[0].how, How::Full);
     assert!(has(&node, &next));
 }

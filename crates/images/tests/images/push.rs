@@ -23,7 +23,7 @@ fn try_push(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .expect("a runtime");
     runtime.block_on(push(&scratch.store, image, &target, who, &Discard))
 }
 

@@ -14,14 +14,14 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let store = Store::new(dir.path().join("store"));
         Self { dir, store }
     }
 
     /// An image of a dynamically linked program, with a file of ours that makes it this one.
     pub(crate) fn image(&self, mark: &str) -> Image {
-        build(&self.store, &spec(mark)).unwrap()
+        build(&self.store, &spec(mark)).expect("an image")
     }
 }
 
