@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_is_fed_arrives_and_a_program_that_stops_reading_tells_why() {
-        let lots = |input: &mut dyn Write| input.write_all(&[b'x'; 1_000_000]);
+        let lots = |input: &mut dyn Write| input.write_all(&vec![b'x'; 1_000_000]);
         let output = Run::new("wc").arg("-c").run_fed(lots).unwrap();
         assert_eq!(output.stdout.trim(), "1000000");
         let error = Run::new("sh")
@@ -285,7 +285,7 @@ mod tests {
         let error = Run::new("sleep")
             .arg("60")
             .within(Duration::from_millis(50))
-            .run_fed(|input| input.write_all(&[0; 1_000_000]))
+            .run_fed(|input| input.write_all(&vec![0; 1_000_000]))
             .unwrap_err();
         assert!(matches!(error, ExecError::TimedOut { .. }), "{error}");
     }
