@@ -12,6 +12,8 @@ pub(crate) struct Env {
     /// `KEDACTL_STATE_DIR`: where stacks keep their state, before `--state-dir`'s absence falls back on XDG.
     pub state_dir: Option<PathBuf>,
     pub xdg_state_home: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the folder of docker's configuration.
+    pub docker_config: Option<PathBuf>,
     /// `CI` is set to something that is not empty or `false`.
     pub ci: bool,
     /// `GITHUB_ACTIONS` is `true`: the log understands groups and annotations.
@@ -37,10 +39,18 @@ impl Env {
             home: path("HOME"),
             state_dir: path("KEDACTL_STATE_DIR"),
             xdg_state_home: path("XDG_STATE_HOME").filter(|p| p.is_absolute()),
+            docker_config: path("DOCKER_CONFIG"),
             ci: text("CI").is_some_and(|v| v != "false"),
             github_actions: text("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
             kubeconfig: text("KUBECONFIG").and_then(|list| std::env::split_paths(&list).next()),
         }
+    }
+
+    /// The file in which `docker login` keeps what it is given.
+    pub(crate) fn docker_config(&self) -> Option<PathBuf> {
+        let folder = self.docker_config.clone();
+        let folder = folder.or_else(|| self.home.as_ref().map(|home| home.join(".docker")));
+        folder.map(|folder| folder.join("config.json"))
     }
 
     /// Folder of all stacks' state; `None` where neither HOME nor a variable names one.

@@ -1,10 +1,11 @@
-//! `kedactl-bench [queue|api|load|cli]…`: every performance promise beside a peer or a floor of the same run.
+//! `kedactl-bench [queue|api|load|images|cli]…`: every performance promise beside a peer or a floor of the same run.
 //!
 //! It must not run inside the test suite: figures are for people and for docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
 mod api;
 mod cli;
+mod images;
 mod load;
 mod performance;
 mod python;
@@ -30,6 +31,7 @@ enum Suite {
     Queue,
     Api,
     Load,
+    Images,
     Cli,
 }
 
@@ -42,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 Suite::Queue => queue::run(&mut report)?,
                 Suite::Api => api::run(&mut report)?,
                 Suite::Load => load::run(&mut report)?,
+                Suite::Images => images::run(&mut report)?,
                 Suite::Cli => cli::run(&mut report)?,
             }
         }

@@ -6,6 +6,7 @@ mod api_server;
 mod config;
 mod documents;
 mod events;
+mod images;
 mod lint;
 mod tunnel;
 mod usage;

@@ -21,6 +21,7 @@ fn help_names_every_command() {
           tunnel       Bring Services of a cluster to this machine, without root
           logs         Show what the services wrote
           queue        Look into queues and act on them
+          images       Build, load and push container images
           redis        Act on Redis
           doctor       Check this machine and the stack, with a cure for each finding
           render       Print the manifests

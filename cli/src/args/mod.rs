@@ -7,12 +7,16 @@
     reason = "doc comments are the words of --help, where backticks would be shown"
 )]
 
+mod images;
 mod inspect;
 mod lint;
 mod load;
 mod stack;
 mod tunnel;
 
+pub use images::{
+    ImagesArgs, ImagesBuildArgs, ImagesCommand, ImagesLoadArgs, ImagesPushArgs, ImagesTarget,
+};
 pub use inspect::{
     CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, QueueArgs,
     QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
@@ -137,6 +141,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// Look into queues and act on them
     Queue(QueueArgs),
+    /// Build, load and push container images
+    Images(ImagesArgs),
     /// Act on Redis
     Redis(RedisArgs),
     /// Check this machine and the stack, with a cure for each finding

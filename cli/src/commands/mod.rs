@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod doctor;
 mod down;
+mod images;
 mod lint;
 mod load;
 pub(crate) mod local;
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Tunnel(args) => tunnel::tunnel(context, &args),
         Command::Logs(args) => logs::logs(context, &args),
         Command::Queue(args) => queue::queue(context, args),
+        Command::Images(args) => images::images(context, &args),
         Command::Redis(args) => redis::redis(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),
         Command::Render(args) => render::render(context, &args),

@@ -154,4 +154,22 @@ catalogue! {
     TunnelFailed "KD0706" Error "the tunnel failed",
         "the message names the log; `kedactl tunnel stop` ends and repairs it",
         "The background process ended, does not answer, or could not take the EXTERNAL-IP of a service back.";
+    ImageBuild "KD0601" Error "an image cannot be built from what was named",
+        "name programs of this machine: ELF files whose libraries are installed",
+        "An image is a program with its loader and its libraries. The program is no ELF file, is for another machine, or needs a library that is not installed.";
+    NoImage "KD0602" Error "no such image was built",
+        "`kedactl images list` shows what is there, `kedactl images build` makes the platform's",
+        "Images are loaded and pushed from the folder that `kedactl images build` fills. It has no image of this name, or none at all.";
+    ImageDamaged "KD0603" CheckFailed "a built image is damaged",
+        "run `kedactl images build` again, which replaces what is spoilt; else remove the folder first",
+        "Every blob of an image has its SHA-256 as its name. A file has other bytes than its name says, is too short, or is missing; such an image is neither loaded nor pushed.";
+    NotLoaded "KD0604" Error "a node does not have the image",
+        "look at containerd on that node (`crictl info`, its log, free disk), then run it again",
+        "After the missing blobs and then the whole archive were sent, the node still does not name the right digest with all of its content. What was cut or changed on the way never counts as loaded.";
+    NoNode "KD0605" Error "a node cannot be reached",
+        "`docker ps` must show the node's container running; --engine names another program",
+        "Commands on a node run through its container's engine or its containerd's socket. There is no such node, the engine does not answer, or there is no containerd in it.";
+    Registry "KD0606" Error "a registry refused",
+        "check the name and `docker login REGISTRY`; the cause above has the registry's own words",
+        "The registry could not be reached, did not let us in, refused a blob or a manifest, or gave back other bytes than were pushed. Plain HTTP is spoken to this machine alone.";
 }

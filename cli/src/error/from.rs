@@ -4,6 +4,7 @@
 
 use super::{Code, Error};
 use kedactl_config::ConfigError;
+use kedactl_images::ImageError;
 use kedactl_local::LocalError;
 use kedactl_queue::QueueError;
 use kedactl_render::RenderError;
@@ -23,6 +24,34 @@ impl From<RenderError> for Error {
     fn from(error: RenderError) -> Self {
         let out = Self::new(Code::Template, error.to_string());
         match error.hint {
+            Some(hint) => out.hint(hint),
+            None => out,
+        }
+    }
+}
+
+impl From<ImageError> for Error {
+    fn from(error: ImageError) -> Self {
+        let code = match &error {
+            ImageError::Reference { .. } => Code::Usage,
+            ImageError::Program { .. }
+            | ImageError::Library { .. }
+            | ImageError::Conflict { .. }
+            | ImageError::Spec { .. } => Code::ImageBuild,
+            ImageError::File { .. } => Code::Io,
+            ImageError::Blob { .. } | ImageError::Layout { .. } => Code::ImageDamaged,
+            ImageError::Unknown { .. } => Code::NoImage,
+            ImageError::Node { .. } | ImageError::Answer { .. } | ImageError::NoNode(_) => {
+                Code::NoNode
+            }
+            ImageError::NotLoaded { .. } => Code::NotLoaded,
+            ImageError::Registry { .. }
+            | ImageError::NotPushed { .. }
+            | ImageError::Credentials { .. } => Code::Registry,
+        };
+        let hint = error.hint();
+        let out = Self::new(code, error.to_string()).source(error);
+        match hint {
             Some(hint) => out.hint(hint),
             None => out,
         }

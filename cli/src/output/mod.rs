@@ -24,7 +24,7 @@ pub(crate) fn log(global: &crate::args::Global) {
         return;
     }
     subscribe(
-        "warn,kedactl=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug,kedactl_tunnel=debug",
+        "warn,kedactl=debug,kedactl_images=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug,kedactl_tunnel=debug",
         true,
     );
 }

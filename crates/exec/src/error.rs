@@ -50,6 +50,14 @@ pub enum ExecError {
         /// How it ended: "exit code 1", "signal 2", "not started".
         how: String,
     },
+    /// What it should read could not be produced; it saw a cut input.
+    #[error("could not produce the input of `{command}`")]
+    Feed {
+        /// Command line, secrets masked.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
     /// A signal could not be sent.
     #[error("could not signal process {pid}")]
     Signal {

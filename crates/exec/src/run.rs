@@ -2,6 +2,7 @@
 //! Must not let an exit status or a secret slip: a failure is an error, and its text is masked.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -96,27 +97,69 @@ impl Run {
     }
 
     /// Runs it and blocks until it ends.
+    pub fn run(&self) -> Result<Output, ExecError> {
+        let expression = self.expression().stdin_bytes(self.stdin.clone());
+        let handle = expression.start().map_err(|source| self.refused(source))?;
+        self.finish(&handle)
+    }
+
+    /// Runs it and blocks until it ends, while `feed` writes its standard input, which ends when `feed` returns.
+    ///
+    /// A program that stops reading ends the feeding; then its own failure is the error. A feed that fails by
+    /// itself is [`ExecError::Feed`], whatever the program made of its cut input.
+    pub fn run_fed(
+        &self,
+        feed: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send,
+    ) -> Result<Output, ExecError> {
+        let (reader, mut writer) = io::pipe().map_err(|source| self.refused(source))?;
+        let expression = self.expression().stdin_file(reader);
+        let handle = expression.start().map_err(|source| self.refused(source))?;
+        // It holds the pipe's reading end too: without this a program that died early would leave `feed` waiting.
+        drop(expression);
+        std::thread::scope(|scope| {
+            let fed = scope.spawn(move || feed(&mut writer));
+            let ended = self.finish(&handle);
+            let fed = fed
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the feed panicked")));
+            match fed {
+                Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(ExecError::Feed {
+                    command: self.command_line(),
+                    source,
+                }),
+                _ => ended,
+            }
+        })
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that spawns"
     )]
-    pub fn run(&self) -> Result<Output, ExecError> {
+    fn expression(&self) -> duct::Expression {
         let mut expression = duct::cmd(&self.program, &self.args)
             .stdout_capture()
             .stderr_capture()
-            .stdin_bytes(self.stdin.clone())
             .unchecked();
         for (name, value) in &self.env {
             expression = expression.env(name, value);
         }
-        if let Some(directory) = &self.cwd {
-            expression = expression.dir(directory);
+        match &self.cwd {
+            Some(directory) => expression.dir(directory),
+            None => expression,
         }
-        let start = |source| ExecError::Start {
+    }
+
+    fn refused(&self, source: io::Error) -> ExecError {
+        ExecError::Start {
             command: self.command_line(),
             source,
-        };
-        let handle = expression.start().map_err(start)?;
+        }
+    }
+
+    /// Waits for the end, at most as long as it may take, and judges it.
+    fn finish(&self, handle: &duct::Handle) -> Result<Output, ExecError> {
+        let start = |source| self.refused(source);
         let Some(output) = handle.wait_timeout(self.within).map_err(start)? else {
             handle.kill().map_err(start)?;
             return Err(ExecError::TimedOut {
@@ -220,6 +263,36 @@ mod tests {
             error.to_string(),
             "`sh -c 'echo no *** >&2; exit 3' ***` ended with exit code 3: no ***"
         );
+    }
+
+    #[test]
+    fn what_is_fed_arrives_and_a_program_that_stops_reading_tells_why() {
+        let lots = |input: &mut dyn Write| input.write_all(&vec![b'x'; 1_000_000]);
+        let output = Run::new("wc").arg("-c").run_fed(lots).unwrap();
+        assert_eq!(output.stdout.trim(), "1000000");
+        let error = Run::new("sh")
+            .args(["-c", "echo full >&2; exit 2"])
+            .run_fed(lots)
+            .unwrap_err();
+        assert!(error.to_string().ends_with("exit code 2: full"), "{error}");
+    }
+
+    #[test]
+    fn a_feed_that_fails_is_an_error_whatever_the_program_says() {
+        let error = Run::new("cat")
+            .run_fed(|_| Err(io::Error::other("no such blob")))
+            .unwrap_err();
+        assert!(matches!(error, ExecError::Feed { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_hangs_is_killed_even_while_it_is_fed() {
+        let error = Run::new("sleep")
+            .arg("60")
+            .within(Duration::from_millis(50))
+            .run_fed(|input| input.write_all(&vec![0; 1_000_000]))
+            .unwrap_err();
+        assert!(matches!(error, ExecError::TimedOut { .. }), "{error}");
     }
 
     #[test]

@@ -2,3 +2,28 @@
 //!
 //! Law: the same inputs give the same bytes, whoever builds them and where; a load counts only when the node
 //! itself names the digest.
+
+mod build;
+mod digest;
+mod dpkg;
+mod error;
+mod load;
+mod node;
+mod oci;
+mod platform;
+mod push;
+mod reference;
+mod sbom;
+mod store;
+
+pub use build::{Content, ExtraFile, Program, Spec, USER, build, of_programs};
+pub use digest::Digest;
+pub use error::ImageError;
+pub use load::{How, Loaded, archive, load};
+pub use node::{ContainerdSocket, DockerContainer, Feed, NodeShell, kind_nodes};
+pub use oci::Descriptor;
+pub use platform::{Service, service};
+pub use push::{Credentials, Pushed, push};
+pub use reference::Reference;
+pub use sbom::{Package, cargo_packages};
+pub use store::{Attached, Checked, Freed, Image, Store};

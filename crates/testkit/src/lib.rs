@@ -2,20 +2,24 @@
 //!
 //! Law: it depends on no crate of the product, leaves nothing behind, and every wait has a deadline.
 
+mod containerd;
 mod flood;
 mod ports;
 mod process;
 mod program;
 mod redis_server;
+mod registry;
 mod sentinel_stack;
 mod tls;
 mod wait;
 
+pub use containerd::Containerd;
 pub use flood::flood;
 pub use ports::free_port;
 pub use process::Child;
 pub use program::{redis_has_tls, redis_program, skipped};
 pub use redis_server::{RedisOptions, RedisServer};
+pub use registry::{Registry, RegistryOptions};
 pub use sentinel_stack::{SentinelOptions, SentinelStack};
 pub use tls::Certificates;
 pub use wait::{until, until_async};

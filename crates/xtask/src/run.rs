@@ -29,6 +29,26 @@ pub(crate) fn program(name: &str, profile: &str, args: &[String]) -> anyhow::Res
     )?))
 }
 
+/// Runs a program in this repository and returns what it printed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a developer's task asks cargo itself"
+)]
+pub(crate) fn output(program: &str, args: &[&str]) -> anyhow::Result<String> {
+    let run = std::process::Command::new(program)
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .with_context(|| format!("`{program}` did not start"))?;
+    if !run.status.success() {
+        bail!(
+            "`{program}` failed: {}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+    }
+    Ok(String::from_utf8(run.stdout)?)
+}
+
 /// The target folder that this program was built into.
 fn target() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;

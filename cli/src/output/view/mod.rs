@@ -3,6 +3,7 @@
 //! Nothing here may fetch or decide; values come in, text goes out.
 
 pub(crate) mod decisions;
+pub(crate) mod images;
 pub(crate) mod lint;
 pub(crate) mod load;
 pub(crate) mod progress;

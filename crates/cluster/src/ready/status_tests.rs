@@ -195,7 +195,7 @@ fn daemon_sets_jobs_and_pods() {
 }
 
 #[test]
-fn kedas_objects_services_claims_and_the_rest() {
+fn kedas_objects_services_and_claims() {
     check(
         "keda.sh/v1alpha1/ScaledObject",
         &[
@@ -245,6 +245,10 @@ fn kedas_objects_services_claims_and_the_rest() {
             ),
         ],
     );
+}
+
+#[test]
+fn api_services_and_kinds_that_nobody_knows() {
     check(
         "apiregistration.k8s.io/v1/APIService",
         &[(
