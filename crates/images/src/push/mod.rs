@@ -146,16 +146,16 @@ impl Registry {
         let at = address(target);
         for (done, blob) in blobs.iter().enumerate() {
             let digest = blob.digest.as_str();
-            step.progress(
-                done as u64,
-                Some(blobs.len() as u64),
-                format!("blob {}", blob.digest.short()),
-            );
             let exists = self.client.blob_exists(&at, digest).await;
             if exists.map_err(refused(target, &format!("tell about blob {digest}")))? {
                 pushed.present += 1;
                 continue;
             }
+            step.progress(
+                done as u64,
+                Some(blobs.len() as u64),
+                format!("blob {}", blob.digest.short()),
+            );
             let stream = stream(store, &blob.digest).await?;
             self.client
                 .push_blob_stream(&at, stream, digest, Some(blob.size))
