@@ -136,24 +136,6 @@ catalogue! {
     LintFindings "KD0502" CheckFailed "the manifests break rules",
         "each finding above has its cure; docs/lint.md explains every rule, and how an object accepts one with a reason",
         "`kedactl lint` found something of the level that was asked for. What is accepted by a written reason at the object does not count.";
-    Kubeconfig "KD0701" Error "the kubeconfig cannot be used",
-        "name a file with --kubeconfig FILE and one of its contexts with --context NAME",
-        "The file is missing or damaged, lacks the context, or has several and none was named: kedactl never acts on whatever context happens to be the current one.";
-    ClusterApi "KD0702" Unreachable "the API server did not do what was asked",
-        "check that the cluster runs and that you may do this: the message has its answer",
-        "The cluster could not be reached, or refused. The chain of causes has the API server's own words.";
-    NoService "KD0703" Error "there is no such service to forward",
-        "name the services with --service NAMESPACE/NAME[:PORT]",
-        "The cluster has no Service of that name or port, or no LoadBalancer of the stack. Only TCP ports can be forwarded.";
-    TunnelRuns "KD0704" Locked "a tunnel of this stack runs already",
-        "`kedactl tunnel status` shows it, `kedactl tunnel stop` ends it",
-        "A stack has one tunnel, which serves any number of services. The message names the process that has it.";
-    NoTunnel "KD0705" Error "no tunnel runs",
-        "`kedactl tunnel --detach` starts one",
-        "There is no tunnel of this stack on this machine, or it was killed. After a kill, EXTERNAL-IP may still be set until the next start or stop repairs it.";
-    TunnelFailed "KD0706" Error "the tunnel failed",
-        "the message names the log; `kedactl tunnel stop` ends and repairs it",
-        "The background process ended, does not answer, or could not take the EXTERNAL-IP of a service back.";
     ImageBuild "KD0601" Error "an image cannot be built from what was named",
         "name programs of this machine: ELF files whose libraries are installed",
         "An image is a program with its loader and its libraries. The program is no ELF file, is for another machine, or needs a library that is not installed.";
@@ -172,4 +154,22 @@ catalogue! {
     Registry "KD0606" Error "a registry refused",
         "check the name and `docker login REGISTRY`; the cause above has the registry's own words",
         "The registry could not be reached, did not let us in, refused a blob or a manifest, or gave back other bytes than were pushed. Plain HTTP is spoken to this machine alone.";
+    Kubeconfig "KD0701" Error "the kubeconfig cannot be used",
+        "name a file with --kubeconfig FILE and one of its contexts with --context NAME",
+        "The file is missing or damaged, lacks the context, or has several and none was named: kedactl never acts on whatever context happens to be the current one.";
+    ClusterApi "KD0702" Unreachable "the API server did not do what was asked",
+        "check that the cluster runs and that you may do this: the message has its answer",
+        "The cluster could not be reached, or refused. The chain of causes has the API server's own words.";
+    NoService "KD0703" Error "there is no such service to forward",
+        "name the services with --service NAMESPACE/NAME[:PORT]",
+        "The cluster has no Service of that name or port, or no LoadBalancer of the stack. Only TCP ports can be forwarded.";
+    TunnelRuns "KD0704" Locked "a tunnel of this stack runs already",
+        "`kedactl tunnel status` shows it, `kedactl tunnel stop` ends it",
+        "A stack has one tunnel, which serves any number of services. The message names the process that has it.";
+    NoTunnel "KD0705" Error "no tunnel runs",
+        "`kedactl tunnel --detach` starts one",
+        "There is no tunnel of this stack on this machine, or it was killed. After a kill, EXTERNAL-IP may still be set until the next start or stop repairs it.";
+    TunnelFailed "KD0706" Error "the tunnel failed",
+        "the message names the log; `kedactl tunnel stop` ends and repairs it",
+        "The background process ended, does not answer, or could not take the EXTERNAL-IP of a service back.";
 }
