@@ -1,0 +1,12 @@
+//! A stack on a cluster: what belongs to it, in which order it comes and goes, and how it is found again.
+//!
+//! Law: it composes the crates that do the work and does none itself: no request to an API server, no command line,
+//! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
+
+mod error;
+mod home;
+mod record;
+
+pub use error::StackError;
+pub use home::Home;
+pub use record::{LastRun, Record};
