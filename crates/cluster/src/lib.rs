@@ -41,9 +41,9 @@ pub use object::ObjectRef;
 pub use plan::{Plan, Planned};
 pub use read::{
     AutoscalerView, ContainerView, EventView, LogLine, LogOptions, Made, PodView, ScalerView,
-    Wanted, autoscalers, ensure_secret, events, follow_logs, pods, read_secret, scalers,
+    Wanted, autoscalers, ensure_secret, events, follow_logs, pods, read_secret, scalers, scalers_everywhere,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,
-    ready, status, stored_release, workloads_of_release,
+    ready, status, stored_release, stored_releases, workloads_of_release,
 };

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use kedactl_cluster::Error as ClusterError;
+use kedactl_config::NotAName;
 use kedactl_exec::ExecError;
 use kedactl_images::ImageError;
 use kedactl_plan::GraphError;
@@ -18,6 +19,9 @@ pub enum StackError {
     /// The templates do not make manifests of the configuration.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// A release on the cluster has a name that cannot be declared.
+    #[error(transparent)]
+    Name(#[from] NotAName),
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -110,6 +114,16 @@ pub enum StackError {
 }
 
 impl StackError {
+    /// Whether it says no more than that the job was told to stop.
+    pub(crate) fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopped
+                | Self::Interrupted { .. }
+                | Self::Tool(ToolError::Exec(ExecError::Cancelled { .. }))
+        )
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -133,7 +147,8 @@ impl StackError {
             Self::ClusterNotReady { name, .. } => Some(format!(
                 "`docker ps` shows its nodes, `docker logs {name}-control-plane` what the first one says"
             )),
-            Self::Exec(_)
+            Self::Name(_)
+            | Self::Exec(_)
             | Self::Graph(_)
             | Self::Check { .. }
             | Self::Stopped

@@ -3,10 +3,24 @@
 //! Law: it composes the crates that do the work and does none itself: no request to an API server, no command line,
 //! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
 
+mod down;
 mod error;
 mod home;
+mod images;
+mod job;
+mod look;
+mod pins;
+mod place;
 mod record;
+mod releases;
+mod tunnel;
+mod up;
 
+pub use down::{DownOutcome, DownRequest, down};
 pub use error::StackError;
 pub use home::Home;
+pub use look::{Look, look};
+pub use place::Way;
 pub use record::{LastRun, Record};
+pub use releases::ReleaseLook;
+pub use up::{Outcome, Request, shape, up};

@@ -10,5 +10,5 @@ pub use logs::{LogLine, LogOptions, follow_logs};
 pub use secret::{Made, Wanted, ensure_secret, read_secret};
 pub use views::{
     AutoscalerView, ContainerView, EventView, PodView, ScalerView, autoscalers, events, pods,
-    scalers,
+    scalers, scalers_everywhere,
 };

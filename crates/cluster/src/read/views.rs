@@ -297,6 +297,17 @@ pub async fn scalers(cluster: &Cluster, namespace: &str) -> Result<Vec<ScalerVie
     Ok(all)
 }
 
+/// Every `ScaledObject` and `ScaledJob` of the cluster: who needs KEDA.
+pub async fn scalers_everywhere(cluster: &Cluster) -> Result<Vec<ObjectRef>, Error> {
+    let mut all = Vec::new();
+    for kind in ["ScaledObject", "ScaledJob"] {
+        for object in cluster.list("keda.sh/v1alpha1", kind, None, None).await? {
+            all.push(ObjectRef::of(&object)?);
+        }
+    }
+    Ok(all)
+}
+
 fn scaler(it: &Json) -> ScalerView {
     let is = |kind: &str| condition(it, kind).is_some_and(|it| text(it, "/status") == "True");
     ScalerView {
