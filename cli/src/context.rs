@@ -58,6 +58,7 @@ impl Context {
             files: values.to_vec(),
             sets: sets.chain(texts).chain(files).collect(),
             provider: None,
+            here: std::env::current_dir().ok(),
         }
     }
 

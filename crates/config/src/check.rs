@@ -5,9 +5,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::Problem;
 use crate::format;
-
+use crate::free;
 use crate::near::nearest;
-use crate::schema::Rule;
+use crate::schema::{Rule, nullable};
 use crate::source::Origin;
 use crate::tree::{Entry, Kind, Node, Scalar, Value, join};
 
@@ -40,6 +40,9 @@ struct Check {
 impl Check {
     fn value(&mut self, node: &Node, rule: &Rule, path: &str) -> Json {
         match (rule.kind(), &node.value) {
+            ("object", Value::Map(_)) if rule.is_free() => {
+                free::json(node, path, &mut self.problems)
+            }
             ("object", Value::Map(entries)) => self.map(node, entries, rule, path),
             ("object", Value::Null) if path.is_empty() => Json::Object(Map::new()),
             ("array", Value::List(items)) => self.list(node, items, rule, path),
@@ -78,8 +81,8 @@ impl Check {
         let mut json = Map::new();
         for entry in entries {
             let inner = join(path, &entry.key);
-            let schema = known.and_then(|known| known.get(&entry.key)).or(others);
-            let Some(schema) = schema else {
+            let own = known.and_then(|known| known.get(&entry.key));
+            let Some(schema) = own.or(others) else {
                 self.unknown_key(entry, known, path);
                 continue;
             };
@@ -89,6 +92,8 @@ impl Check {
                     entry.key.clone(),
                     self.value(&entry.node, &Rule::of(schema), &inner),
                 );
+            } else if own.is_none() && nullable(schema) {
+                json.insert(entry.key.clone(), Json::Null);
             }
         }
         if let (true, Some(Json::Array(required))) = (self.complete, rule.get("required")) {

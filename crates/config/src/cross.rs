@@ -1,6 +1,8 @@
 //! What values say about each other: bounds, sums, choices that exclude one another.
 //! Points at the value that a user would change; single values were checked before.
 
+mod releases;
+
 use crate::error::Problem;
 use crate::format::range;
 use crate::model::{Config, Durability, Provider, QueueKind, ResourceList};
@@ -21,6 +23,8 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Vec<Problem> {
     cross.local(config);
     cross.names(config);
     cross.cluster(config);
+    cross.releases(config);
+    cross.images(config);
     cross.problems
 }
 
@@ -68,6 +72,7 @@ impl Cross<'_> {
         for (name, resources) in [
             ("api", &config.api.resources),
             ("worker", &config.worker.resources),
+            ("redis", &config.redis.resources),
         ] {
             let amounts = |list: &ResourceList| {
                 [
@@ -231,6 +236,10 @@ impl Cross<'_> {
     }
 
     fn add(&mut self, path: &[&str], message: String) {
+        self.add_with(path, message, None);
+    }
+
+    fn add_with(&mut self, path: &[&str], message: String, hint: Option<String>) {
         let shown = path
             .iter()
             .fold(String::new(), |shown, key| join(&shown, key));
@@ -239,7 +248,7 @@ impl Cross<'_> {
             origin,
             path: shown,
             message,
-            hint: None,
+            hint,
         });
     }
 }

@@ -31,6 +31,18 @@ pub const VALUES: &[(&str, &str)] = &[
         "values/fast.yaml",
         include_str!("../../../values/fast.yaml"),
     ),
+    (
+        "values/releases/keda.yaml",
+        include_str!("../../../values/releases/keda.yaml"),
+    ),
+    (
+        "values/releases/metrics-server.yaml",
+        include_str!("../../../values/releases/metrics-server.yaml"),
+    ),
+    (
+        "values/releases/redis.yaml",
+        include_str!("../../../values/releases/redis.yaml"),
+    ),
 ];
 
 /// The text of an embedded file.
@@ -46,6 +58,14 @@ pub fn environments() -> impl Iterator<Item = &'static str> {
     VALUES
         .iter()
         .filter_map(|(name, _)| name.strip_prefix("values/env/")?.strip_suffix(".yaml"))
+}
+
+/// The files that declare one release each; they lie below `values/base.yaml`.
+pub(crate) fn releases() -> impl Iterator<Item = &'static str> {
+    VALUES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| name.starts_with("values/releases/"))
 }
 
 /// The profiles that `-f NAME` takes without a file of that name.

@@ -50,6 +50,16 @@ pub(crate) const FORMATS: &[Format] = &[
         holds: image,
     },
     Format {
+        name: "release-name",
+        accepted: RELEASE_NAME,
+        holds: release_name,
+    },
+    Format {
+        name: "registry",
+        accepted: "a registry: `host`, `host:port` or `host/path`, such as `registry.example.com:5000/team`",
+        holds: registry,
+    },
+    Format {
         name: "host-port",
         accepted: "`host:port`",
         holds: host_port,
@@ -98,6 +108,15 @@ pub(crate) const FORMATS: &[Format] = &[
         },
     },
 ];
+
+/// What helm takes for the name of a release.
+pub(crate) const RELEASE_NAME: &str =
+    "1 to 53 of a-z, 0-9 and `-`, first and last a letter or digit";
+
+/// Whether helm takes a text for the name of a release; names of objects are made from it, so it is shorter than theirs.
+pub(crate) fn release_name(text: &str) -> bool {
+    dns_label(text) && text.len() <= 53
+}
 
 /// The form of that name.
 pub(crate) fn format(name: &str) -> Option<&'static Format> {
@@ -150,6 +169,23 @@ fn image(text: &str) -> bool {
         && !text.ends_with(":latest")
 }
 
+/// A registry and a folder in it. The first part is a host: it has a dot or a port, or is `localhost`.
+fn registry(text: &str) -> bool {
+    let (host, path) = match text.split_once('/') {
+        Some((host, path)) => (host, Some(path)),
+        None => (text, None),
+    };
+    let component = |part: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.chars().all(inner) && part.starts_with(ends) && part.ends_with(ends)
+    };
+    let named = host == "localhost"
+        || host_port(host)
+        || (host.contains('.') && host.to_ascii_lowercase().split('.').all(dns_label));
+    named && text.len() <= 255 && path.is_none_or(|path| path.split('/').all(component))
+}
+
 fn host_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
@@ -196,6 +232,10 @@ mod tests {
             ("quantity", "100m", "0"),
             ("image", "host:5000/app:1.2", "host:5000/app"),
             ("image", "app@sha256:0123abcd", "app:latest"),
+            ("release-name", "loki-1", "Loki"),
+            ("registry", "registry.example.com:5000/team", "team/images"),
+            ("registry", "localhost:5000", "localhost:5000/"),
+            ("registry", "ghcr.io/acme/tasks", "ghcr.io/Acme"),
             ("host-port", "[::1]:26379", "localhost"),
             ("host-port", "redis-node-0.redis:26379", "redis:0"),
             ("cidr", "10.0.0.0/8", "10.0.0.1/8"),

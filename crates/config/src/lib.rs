@@ -4,13 +4,16 @@
 
 mod check;
 mod cross;
+mod effective;
 mod embedded;
 mod error;
 mod format;
+mod free;
 mod load;
 mod merge;
 mod model;
 mod near;
+mod paths;
 mod provider;
 mod quantity;
 mod schema;

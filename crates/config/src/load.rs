@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 
 use crate::embedded;
 use crate::error::Problem;
-use crate::merge::merge;
+use crate::merge::{merge, merge_below};
 use crate::source::{Layer, Origin};
 use crate::tree::{Node, Value};
 use crate::yaml::{self, Limits};
-use crate::{Config, ConfigError, Provider, check, cross, provider, set, show};
+use crate::{Config, ConfigError, Provider, check, cross, effective, paths, provider, set, show};
 
 /// The only way to files.
 pub trait FileReader {
@@ -50,6 +50,8 @@ pub struct Request {
     pub sets: Vec<SetArg>,
     /// The last layer: what the provider decides.
     pub provider: Option<Json>,
+    /// The working folder; with it, relative paths in releases become absolute.
+    pub here: Option<PathBuf>,
 }
 
 /// A configuration and where each of its values came from.
@@ -60,6 +62,8 @@ pub struct Loaded {
     /// Who set each leaf, by dotted path (`api.env.LOG_LEVEL`, `api.autoscaling.behavior.scaleUp.policies[0].value`).
     pub origins: BTreeMap<String, Origin>,
     pub(crate) tree: Node,
+    /// The values as they are written, before paths were resolved.
+    pub(crate) shown: Json,
 }
 
 /// Loads, merges and checks all layers.
@@ -69,31 +73,24 @@ pub struct Loaded {
 pub fn load(request: &Request, files: &dyn FileReader) -> Result<Loaded, ConfigError> {
     let mut sources = Sources {
         files,
+        releases: Vec::new(),
         layers: Vec::new(),
         problems: Vec::new(),
     };
     sources.gather(request);
     let Sources {
+        releases,
         layers,
         mut problems,
         ..
     } = sources;
-    problems.extend(layers.iter().flat_map(check::layer));
+    problems.extend(releases.iter().chain(&layers).flat_map(check::layer));
     refuse(problems)?;
 
-    let mut layers = layers.into_iter();
-    let Some(mut tree) = layers.next() else {
-        return Err(ConfigError {
-            problems: Vec::new(),
-        });
-    };
-
-    for layer in layers {
-        merge(&mut tree, layer);
-    }
+    let tree = merged(releases, layers)?;
     let (json, problems) = check::merged(&tree);
     refuse(problems)?;
-    let config: Config = serde_json::from_value(json).map_err(|error| ConfigError {
+    let mut config: Config = serde_json::from_value(json).map_err(|error| ConfigError {
         problems: vec![Problem {
             origin: None,
             path: String::new(),
@@ -103,11 +100,33 @@ pub fn load(request: &Request, files: &dyn FileReader) -> Result<Loaded, ConfigE
     })?;
     refuse(cross::check(&config, &tree))?;
     let origins = show::origins(&tree);
+    let shown = serde_json::to_value(&config).unwrap_or_default();
+    paths::resolve(&mut config, &tree, request);
     Ok(Loaded {
         config,
         origins,
         tree,
+        shown,
     })
+}
+
+/// All layers in one tree; the declared releases lie below the first.
+fn merged(releases: Vec<Node>, layers: Vec<Node>) -> Result<Node, ConfigError> {
+    let mut layers = layers.into_iter();
+    let Some(mut tree) = layers.next() else {
+        let problems = Vec::new();
+        return Err(ConfigError { problems });
+    };
+    for release in releases.into_iter().rev() {
+        merge_below(&mut tree, release);
+    }
+    for layer in layers {
+        let named = effective::named_images(&layer);
+        merge(&mut tree, layer);
+        effective::do_not_make(&mut tree, &named);
+    }
+    effective::namespaces(&mut tree);
+    Ok(tree)
 }
 
 fn refuse(problems: Vec<Problem>) -> Result<(), ConfigError> {
@@ -120,6 +139,8 @@ fn refuse(problems: Vec<Problem>) -> Result<(), ConfigError> {
 
 struct Sources<'a> {
     files: &'a dyn FileReader,
+    /// `values/releases/`.
+    releases: Vec<Node>,
     layers: Vec<Node>,
     problems: Vec<Problem>,
 }
@@ -127,6 +148,10 @@ struct Sources<'a> {
 impl Sources<'_> {
     fn gather(&mut self, request: &Request) {
         let project = request.project.as_deref();
+        for release in embedded::releases() {
+            self.values(release, Layer::Base, project);
+        }
+        self.releases = std::mem::take(&mut self.layers);
         self.values("values/base.yaml", Layer::Base, project);
         let below = self.layers.len();
         if let Some(project) = project {

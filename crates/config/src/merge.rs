@@ -39,3 +39,20 @@ pub(crate) fn merge(base: &mut Node, over: Node) {
         }
     }
 }
+
+/// Lays a tree on another and keeps its order: what only `below` has comes after what it has itself.
+pub(crate) fn merge_below(over: &mut Node, mut below: Node) {
+    let order: HashMap<String, usize> = match &over.value {
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| entry.key.clone())
+            .zip(0..)
+            .collect(),
+        _ => HashMap::new(),
+    };
+    merge(&mut below, over.clone());
+    if let Value::Map(entries) = &mut below.value {
+        entries.sort_by_key(|entry| order.get(&entry.key).copied().unwrap_or(usize::MAX));
+    }
+    *over = below;
+}

@@ -33,7 +33,7 @@ pub fn schema() -> Json {
 }
 
 /// Definitions that stand in lists, which no layer merges.
-const LIST_ENTRIES: &[&str] = &["Egress", "ScalingPolicy"];
+const LIST_ENTRIES: &[&str] = &["Detect", "Egress", "ScalingPolicy"];
 
 /// A schema node with everything that it refers to, nearest first.
 pub(crate) struct Rule(Vec<&'static Map<String, Json>>);
@@ -89,6 +89,11 @@ impl Rule {
         }
     }
 
+    /// A map of which nothing is known: what stands in it is somebody else's.
+    pub(crate) fn is_free(&self) -> bool {
+        self.get("additionalProperties") == Some(&Json::Bool(true))
+    }
+
     /// The words that are accepted, empty where any text is.
     pub(crate) fn words(&self) -> Vec<&'static str> {
         match (self.get("enum"), self.get("oneOf")) {
@@ -100,6 +105,13 @@ impl Rule {
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether a schema takes `null` as a value of its own, and not for a key that is not there.
+pub(crate) fn nullable(schema: &Json) -> bool {
+    let options = schema.get("anyOf").and_then(Json::as_array);
+    let null = |option: &Json| option.get("type") == Some(&Json::from("null"));
+    options.is_some_and(|options| options.iter().any(null))
 }
 
 fn definition(reference: &str) -> Option<&'static Map<String, Json>> {

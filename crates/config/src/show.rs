@@ -15,9 +15,9 @@ impl Loaded {
     /// The result of all layers as YAML, in the order of `values/base.yaml`; with `origin`, each line ends with
     /// a comment that says who set it.
     pub fn to_text(&self, origin: bool) -> String {
-        let json = self.to_value();
+        let json = &self.shown;
         let mut lines = Vec::new();
-        block(&self.tree, &json, 0, &mut lines);
+        block(&self.tree, json, 0, &mut lines);
         let width = lines
             .iter()
             .map(|line| line.text.chars().count())
@@ -35,16 +35,12 @@ impl Loaded {
 
     /// `{"config": …}`; with `origin`, also `"origins": {"api.port": {"layer", "file", "line", "column"}, …}`.
     pub fn to_json(&self, origin: bool) -> Json {
-        let config = self.to_value();
+        let config = &self.shown;
         if origin {
             json!({"config": config, "origins": self.origins})
         } else {
             json!({"config": config})
         }
-    }
-
-    fn to_value(&self) -> Json {
-        serde_json::to_value(&self.config).unwrap_or_default()
     }
 }
 

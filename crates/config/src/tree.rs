@@ -44,6 +44,37 @@ pub(crate) enum Kind {
     Float(f64),
 }
 
+impl Node {
+    /// The node at a path of keys.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
+        let Some((key, rest)) = path.split_first() else {
+            return Some(self);
+        };
+        let Value::Map(entries) = &self.value else {
+            return None;
+        };
+        let entry = entries.iter().find(|entry| entry.key == *key)?;
+        entry.node.at(rest)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn at_mut(&mut self, path: &[&str]) -> Option<&mut Self> {
+        let Some((key, rest)) = path.split_first() else {
+            return Some(self);
+        };
+        let Value::Map(entries) = &mut self.value else {
+            return None;
+        };
+        let entry = entries.iter_mut().find(|entry| entry.key == *key)?;
+        entry.node.at_mut(rest)
+    }
+
+    /// Whether it is this word.
+    pub(crate) fn is_text(&self, word: &str) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.text == word)
+    }
+}
+
 impl Value {
     /// Names what was found, for messages: "the number `12`".
     pub(crate) fn found(&self) -> String {

@@ -3,7 +3,9 @@
 
 mod cluster;
 mod local;
+mod platform;
 mod redis;
+mod release;
 mod scaling;
 mod workload;
 
@@ -14,7 +16,12 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
-pub use redis::{Appendfsync, Redis, RedisSecret, RedisTls};
+pub use platform::{BuiltImage, Delivery, Helm, Images, Kind, TunnelMode, TunnelSettings};
+pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
+pub(crate) use release::is_path;
+pub use release::{
+    ChartProblem, ChartSource, Detect, NotAName, OWN_CHARTS, REDIS_CHART, Release, ReleaseName,
+};
 pub use scaling::{
     ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,
     SelectPolicy, WorkerAutoscaling,
@@ -63,8 +70,20 @@ pub struct Config {
     pub keda: Keda,
     /// Where the monitoring runs
     pub monitoring: Monitoring,
+    /// Images that kedactl makes itself
+    pub images: Images,
+    /// The cluster of the provider `kind`
+    pub kind: Kind,
+    /// The way from this machine into the cluster
+    pub tunnel: TunnelSettings,
     /// Settings of the provider `local`
     pub local: Local,
+    /// The program that installs `releases`
+    pub helm: Helm,
+    /// Helm releases by name; `null`: not wanted
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "release-name"))]
+    pub releases: BTreeMap<ReleaseName, Option<Release>>,
 }
 
 /// Where a stack runs.
@@ -84,6 +103,11 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// Whether it runs the stack in Kubernetes.
+    pub fn is_cluster(self) -> bool {
+        matches!(self, Self::Kind | Self::Minikube | Self::Context)
+    }
+
     /// Name of the environment that belongs to it: `values/env/<name>.yaml`.
     pub fn environment(self) -> &'static str {
         match self {
@@ -152,6 +176,29 @@ impl Config {
         match (&self.queue.list_name, self.queue.kind) {
             (Some(list), QueueKind::List) => list.clone(),
             _ => format!("kq:{{{}}}:live", self.queue.name),
+        }
+    }
+
+    /// The releases that are wanted, by name.
+    pub fn wanted_releases(&self) -> impl Iterator<Item = (&ReleaseName, &Release)> {
+        self.releases
+            .iter()
+            .filter_map(|(name, release)| Some((name, release.as_ref()?)))
+    }
+
+    /// The wanted release of that name.
+    pub fn release(&self, name: &str) -> Option<&Release> {
+        self.wanted_releases()
+            .find(|(known, _)| known.as_str() == name)
+            .map(|(_, release)| release)
+    }
+
+    /// Whether the values name a Redis that runs elsewhere, and not the pods of the release `redis`.
+    pub fn outside_redis(&self) -> bool {
+        if self.redis.sentinels == 0 {
+            self.redis.address.is_some()
+        } else {
+            !self.redis.sentinel_addresses.is_empty()
         }
     }
 

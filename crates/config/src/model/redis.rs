@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Strictness;
+use super::{Resources, Strictness};
 
 /// Redis replication with Sentinels, or a single server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,27 @@ pub struct Redis {
     pub appendfsync: Appendfsync,
     /// Each server on a node of its own. `hard`: a server for which there is none waits
     pub anti_affinity: Strictness,
+    /// Image of servers and Sentinels in a cluster, with a POSIX shell in it; absent: the chart's own
+    #[serde(default)]
+    #[schemars(extend("format" = "image"))]
+    pub image: Option<String>,
+    /// The volume of each server in a cluster; a cluster does not change it later
+    pub storage: RedisStorage,
+    /// CPU, memory and disk of one server in a cluster
+    pub resources: Resources,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedisStorage {
+    /// Its size
+    #[schemars(extend("x-text" = true, "format" = "quantity"))]
+    pub size: String,
+    /// Name of the `StorageClass`; absent: the cluster's default class
+    #[serde(default)]
+    #[schemars(extend("format" = "dns-name"))]
+    pub storage_class: Option<String>,
 }
 
 /// Keys of the Secret with the passwords.

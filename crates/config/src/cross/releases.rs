@@ -1,0 +1,210 @@
+//! Releases against each other and against the sections that rely on them; images against their ways to the nodes.
+//! What concerns a cluster alone is checked for a cluster alone: a stack of processes has no releases.
+
+use std::collections::BTreeSet;
+
+use super::Cross;
+use crate::error::Problem;
+use crate::model::{BuiltImage, Config, Provider, Release, ReleaseName};
+
+impl Cross<'_> {
+    pub(super) fn releases(&mut self, config: &Config) {
+        for (name, release) in config.wanted_releases() {
+            let name = name.as_str();
+            if let Err(problem) = release.source() {
+                self.add(&["releases", name, problem.key], problem.message);
+            }
+            self.template(name, release);
+            for other in &release.depends_on {
+                self.dependency(config, name, other);
+            }
+        }
+        if let Some(circle) = circle(config) {
+            let message = format!("the release depends on itself: {}", circle.join(" → "));
+            self.add(&["releases", circle[0], "dependsOn"], message);
+        }
+        if let Some(keda) = config.release("keda")
+            && keda.namespace.as_ref() != Some(&config.keda.namespace)
+        {
+            let message = format!(
+                "must be keda.namespace, `{}`: pods there may read the queue's length",
+                config.keda.namespace
+            );
+            self.add(&["releases", "keda", "namespace"], message);
+        }
+        if config.provider.is_cluster() {
+            self.redis_release(config);
+        }
+    }
+
+    fn template(&mut self, name: &str, release: &Release) {
+        let own = "releases/redis/own.yaml.hbs";
+        if release.values_template.as_deref() == Some(own) && !release.is_own_redis() {
+            let message =
+                format!("`{own}` is made for our own chart, and this release has another");
+            let hint = "write a template for this chart, or `valuesTemplate: null`".to_owned();
+            self.add_with(&["releases", name, "valuesTemplate"], message, Some(hint));
+        }
+    }
+
+    fn dependency(&mut self, config: &Config, name: &str, other: &ReleaseName) {
+        let message = match config.releases.get(other) {
+            Some(Some(_)) => return,
+            Some(None) => format!("the release `{other}` is switched off"),
+            None => {
+                let known = config.releases.keys().map(ReleaseName::as_str);
+                let near = crate::nearest(other.as_str(), known);
+                let meant = near.map(|near| format!(", did you mean `{near}`?"));
+                let meant = meant.unwrap_or_default();
+                format!("there is no release `{other}`{meant}")
+            }
+        };
+        self.add(&["releases", name, "dependsOn"], message);
+    }
+
+    /// The release `redis` and the section `redis`: what one says must reach the other.
+    fn redis_release(&mut self, config: &Config) {
+        let Some(release) = config.release("redis") else {
+            return;
+        };
+        if config.outside_redis() {
+            if release.is_own_redis() {
+                let key = match config.redis.sentinels {
+                    0 => "address",
+                    _ => "sentinelAddresses",
+                };
+                let message =
+                    "names a Redis elsewhere, and the release `redis` would start another one";
+                let hint = "switch the release off: `releases: {redis: null}`";
+                self.add_with(&["redis", key], message.into(), Some(hint.into()));
+            }
+            return;
+        }
+        if release.namespace.as_ref() != Some(&config.namespace) {
+            let message = format!(
+                "must be the stack's, `{}`: the services look for Redis there",
+                config.namespace
+            );
+            let hint = "for a Redis elsewhere give redis.sentinelAddresses, or redis.address where there are no Sentinels";
+            let path = ["releases", "redis", "namespace"];
+            self.add_with(&path, message, Some(hint.into()));
+        }
+        if release.is_own_redis() {
+            for problem in config.own_redis_problems() {
+                let path: Vec<&str> = problem.path.split('.').collect();
+                self.add_with(&path, problem.message, problem.hint);
+            }
+        }
+    }
+
+    pub(super) fn images(&mut self, config: &Config) {
+        let images = &config.images;
+        let mut seen = BTreeSet::new();
+        for image in &images.build {
+            if !seen.insert(image) {
+                let message = format!("`{}` is given twice", image.section());
+                self.add(&["images", "build"], message);
+            }
+        }
+        let ways = [
+            ("registry", images.registry.is_some()),
+            ("kindCluster", images.kind_cluster.is_some()),
+            ("loadCommand", !images.load_command.is_empty()),
+        ];
+        let given: Vec<&str> = ways.iter().filter(|way| way.1).map(|way| way.0).collect();
+        if let [first, second, ..] = given[..] {
+            let message = format!("images go one way, and images.{first} is given as well");
+            let hint = format!("keep one; `{first}: null` in a later layer takes the other away");
+            self.add_with(&["images", second], message, Some(hint));
+        }
+        let own = config.kind_cluster();
+        if config.provider == Provider::Kind
+            && images.kind_cluster.as_deref().is_some_and(|it| it != own)
+        {
+            let message =
+                format!("must be the stack's own cluster, `{own}`, with `provider: kind`");
+            let hint = "leave it out; kind.cluster names the stack's cluster".to_owned();
+            self.add_with(&["images", "kindCluster"], message, Some(hint));
+        }
+        let runs = config.release("redis").is_some_and(Release::is_own_redis);
+        if config.provider.is_cluster() && seen.contains(&BuiltImage::Redis) && !runs {
+            let message = "`redis` has no effect: the release `redis` is not our own chart";
+            self.add(&["images", "build"], message.into());
+        }
+    }
+}
+
+impl Config {
+    /// What the section `redis` asks of our own chart that it cannot do; each with its path and a cure.
+    pub fn own_redis_problems(&self) -> Vec<Problem> {
+        let redis = &self.redis;
+        let mut found = Vec::new();
+        let mut refuse = |key: &str, message: String| {
+            let hint = "leave it out, or name a Redis elsewhere (redis.sentinelAddresses or redis.address, and \
+                        `releases: {redis: null}`)";
+            found.push(Problem {
+                origin: None,
+                path: format!("redis.{key}"),
+                message,
+                hint: Some(hint.into()),
+            });
+        };
+        if redis.tls.is_some() {
+            refuse("tls", "our own chart of Redis does not encrypt".into());
+        }
+        for (key, name) in [
+            ("username", &redis.username),
+            ("sentinelUsername", &redis.sentinel_username),
+        ] {
+            if name.is_some() {
+                refuse(
+                    key,
+                    "our own chart of Redis has the default user alone".into(),
+                );
+            }
+        }
+        if redis.sentinels != 0 && redis.sentinels != redis.nodes {
+            found.push(Problem {
+                origin: None,
+                path: "redis.sentinels".into(),
+                message: format!(
+                    "must be redis.nodes, {}: our own chart of Redis has a Sentinel beside each server",
+                    redis.nodes
+                ),
+                hint: Some("give both the same number; a single server does without Sentinels (0)".into()),
+            });
+        }
+        found
+    }
+}
+
+/// Names of releases that wait for each other, the first again at the end.
+fn circle(config: &Config) -> Option<Vec<&str>> {
+    let names = config.wanted_releases().map(|(name, _)| name.as_str());
+    let mut left: BTreeSet<&str> = names.collect();
+    while let Some(free) = left
+        .iter()
+        .find(|name| waits_for(config, name, &left).is_none())
+    {
+        let free = *free;
+        left.remove(free);
+    }
+    // Each that is left waits for another that is left.
+    let mut path = vec![*left.first()?];
+    while let Some(other) = path.last().and_then(|last| waits_for(config, last, &left)) {
+        let seen = path.iter().position(|known| *known == other);
+        path.push(other);
+        if let Some(first) = seen {
+            return Some(path.split_off(first));
+        }
+    }
+    None
+}
+
+/// The first of these releases that a release depends on.
+fn waits_for<'a>(config: &Config, name: &str, left: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let others = &config.release(name)?.depends_on;
+    others
+        .iter()
+        .find_map(|other| left.get(other.as_str()).copied())
+}

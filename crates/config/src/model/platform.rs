@@ -1,0 +1,164 @@
+//! What a stack on a cluster needs of this machine: images, the cluster's and the releases' programs, the tunnel.
+//! None of it shows in a manifest, but for the names of images.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Config, Provider, QueueKind};
+
+/// Images made from programs of this machine, and their way to the nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Images {
+    /// What is made; tagged by content, it takes the place of api.image, worker.image and redis.image. A later layer that
+    /// names an image takes it off this list
+    pub build: Vec<BuiltImage>,
+    /// Registry to push to, `HOST[:PORT]/PATH`
+    #[serde(default)]
+    #[schemars(extend("format" = "registry"))]
+    pub registry: Option<String>,
+    /// kind cluster whose nodes get the images; the provider `kind` uses its own
+    #[serde(default)]
+    #[schemars(extend("format" = "dns-label"))]
+    pub kind_cluster: Option<String>,
+    /// Program and arguments that get an OCI archive on standard input, once for each image
+    #[serde(default)]
+    pub load_command: Vec<String>,
+    /// The container engine's client
+    #[schemars(length(min = 1))]
+    pub engine: String,
+}
+
+/// An image that is made.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum BuiltImage {
+    /// From `kedactl-api`.
+    Api,
+    /// From `kedactl-worker`.
+    Worker,
+    /// From this machine's redis-server, for clusters that can pull nothing.
+    Redis,
+}
+
+impl BuiltImage {
+    /// Its section of the configuration, whose `image` it replaces.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// How images reach the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Into the nodes of a kind cluster.
+    Nodes {
+        /// Name of the cluster.
+        kind_cluster: String,
+    },
+    /// By a registry, `HOST[:PORT]/PATH`.
+    Registry(String),
+    /// By a program with its arguments, which gets an OCI archive on standard input, once for each image.
+    Command(Vec<String>),
+    /// There is nothing to deliver.
+    None,
+}
+
+/// The cluster of the provider `kind`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kind {
+    /// The program; absent: `kind`, beside `kedactl` or on the search path
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub program: Option<String>,
+    /// Name of the cluster; absent: the stack's
+    #[serde(default)]
+    #[schemars(extend("format" = "dns-label"))]
+    pub cluster: Option<String>,
+    /// Image of the nodes; absent: the program's own
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub image: Option<String>,
+    /// kind's own configuration file (`kind: Cluster`), for a cluster that is made
+    #[serde(default)]
+    pub config: Map<String, Value>,
+}
+
+/// The tunnel from this machine to the Services of type `LoadBalancer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TunnelSettings {
+    /// Whether `up` starts one
+    pub enabled: bool,
+    /// The way that connections take
+    pub mode: TunnelMode,
+}
+
+/// The way from this machine to a Service's pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TunnelMode {
+    /// The node port while a node answers on it, else through the API server.
+    Auto,
+    /// The node port alone.
+    NodePort,
+    /// Through the API server alone.
+    PortForward,
+}
+
+/// The program that installs releases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Helm {
+    /// The program; absent: `helm`, beside `kedactl` or on the search path
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub program: Option<String>,
+}
+
+impl Config {
+    /// Name of the provider kind's cluster.
+    pub fn kind_cluster(&self) -> &str {
+        self.kind.cluster.as_deref().unwrap_or(&self.name)
+    }
+
+    /// How the images that are made reach the nodes. Asked for by what puts a stack on a cluster: rendering does without.
+    ///
+    /// # Errors
+    /// Where no way is given, with what to set.
+    pub fn delivery(&self) -> Result<Delivery, String> {
+        let images = &self.images;
+        if images.build.is_empty() || !self.provider.is_cluster() {
+            return Ok(Delivery::None);
+        }
+        if self.queue.kind == QueueKind::List && images.build.contains(&BuiltImage::Worker) {
+            return Err("images.build makes kedactl's own worker, and with `queue.kind: list` the worker is an image \
+                 of yours: name it with worker.image"
+                .into());
+        }
+        if let Some(registry) = &images.registry {
+            return Ok(Delivery::Registry(registry.clone()));
+        }
+        if !images.load_command.is_empty() {
+            return Ok(Delivery::Command(images.load_command.clone()));
+        }
+        let own = (self.provider == Provider::Kind).then(|| self.kind_cluster().to_owned());
+        match images.kind_cluster.clone().or(own) {
+            Some(kind_cluster) => Ok(Delivery::Nodes { kind_cluster }),
+            None => Err(format!(
+                "nothing says how the images that images.build makes reach the nodes of the provider `{}`: set \
+                 images.registry (pushed there), images.kindCluster (into its nodes) or images.loadCommand (a program \
+                 that gets an OCI archive on standard input), or name images of your own and set `images.build: []`",
+                self.provider.environment()
+            )),
+        }
+    }
+}

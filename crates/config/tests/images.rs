@@ -1,0 +1,115 @@
+//! Images that are made, and their way to the nodes.
+//! Reads no real file: the reader is a map.
+
+mod support;
+
+use kedactl_config::{BuiltImage, Delivery, TunnelMode};
+use support::{problems, project, set};
+
+#[test]
+fn what_is_made_and_how_it_is_delivered_by_default() {
+    let kind = set("kind", &["name=shop"]).unwrap().config;
+    assert_eq!(kind.images.build, [BuiltImage::Api, BuiltImage::Worker]);
+    assert_eq!(kind.images.engine, "docker");
+    let own = |name: &str| {
+        Ok(Delivery::Nodes {
+            kind_cluster: name.into(),
+        })
+    };
+    assert_eq!(kind.delivery(), own("shop"));
+    let named = set("kind", &["kind.cluster=mine", "images.kindCluster=mine"]).unwrap();
+    assert_eq!(named.config.delivery(), own("mine"));
+    assert_eq!(
+        set("local", &[]).unwrap().config.delivery(),
+        Ok(Delivery::None)
+    );
+    for (way, expected) in [
+        (
+            "images.registry=ghcr.io/acme",
+            Delivery::Registry("ghcr.io/acme".into()),
+        ),
+        (
+            "images.loadCommand=[ctr, images, import, '-']",
+            Delivery::Command(["ctr", "images", "import", "-"].map(String::from).to_vec()),
+        ),
+        (
+            "images.kindCluster=ci",
+            Delivery::Nodes {
+                kind_cluster: "ci".into(),
+            },
+        ),
+        ("images.build=[]", Delivery::None),
+    ] {
+        assert_eq!(
+            set("context", &[way]).unwrap().config.delivery(),
+            Ok(expected),
+            "{way}"
+        );
+    }
+    let other = set("kind", &["images.registry=localhost:5000/x"])
+        .unwrap()
+        .config;
+    assert_eq!(
+        other.delivery(),
+        Ok(Delivery::Registry("localhost:5000/x".into()))
+    );
+}
+
+#[test]
+fn a_cluster_without_a_way_for_images_is_told_what_to_set() {
+    let shown: Vec<String> = ["context", "minikube"]
+        .iter()
+        .map(|env| set(env, &[]).unwrap().config.delivery().unwrap_err())
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+    let foreign = ["queue={kind: list, listName: x}"];
+    let error = set("kind", &foreign)
+        .unwrap()
+        .config
+        .delivery()
+        .unwrap_err();
+    assert!(error.contains("name it with worker.image"), "{error}");
+}
+
+#[test]
+fn an_image_that_is_named_is_not_made() {
+    let loaded = project("kind", "worker: {image: 'shop/huey:2.5'}\n").unwrap();
+    assert_eq!(loaded.config.images.build, [BuiltImage::Api]);
+    assert!(loaded.to_text(false).contains("build:\n    - api\n"));
+    // The later layer wins, whichever of the two it gives; one that gives both has both.
+    let both = "images: {build: [worker]}\nworker: {image: 'shop/worker:1'}\n";
+    let both = project("kind", both).unwrap();
+    assert_eq!(both.config.images.build, [BuiltImage::Worker]);
+    let [build, image] = ["images.build=[api]", "api.image=shop/api:1"];
+    let made = |sets: &[&str]| set("kind", sets).unwrap().config.images.build;
+    assert_eq!(made(&[build, image]), []);
+    assert_eq!(made(&[image, build]), [BuiltImage::Api]);
+    assert_eq!(made(&["images.build=[redis]"]), [BuiltImage::Redis]);
+}
+
+#[test]
+fn contradictions_of_images_are_told() {
+    insta::assert_snapshot!(problems(
+        "kind",
+        "
+images:
+  build: [api, redis, api]
+  registry: ghcr.io/acme
+  kindCluster: other
+  loadCommand: [x]
+releases: {redis: null}
+"
+    ));
+    insta::assert_snapshot!(problems("kind", "images: {build: [apy], registry: Acme, loadCommand: [1], engine: ''}\n"), @"");
+}
+
+#[test]
+fn the_tunnel_is_off_where_an_ingress_is() {
+    let kind = set("kind", &["tunnel.mode=node-port"])
+        .unwrap()
+        .config
+        .tunnel;
+    assert_eq!((kind.enabled, kind.mode), (true, TunnelMode::NodePort));
+    let cloud = set("cloud", &["ingress.host=tasks.example.com"]).unwrap();
+    assert!(!cloud.config.tunnel.enabled);
+}

@@ -1,0 +1,304 @@
+//! Releases as a user declares them: layers, types, namespaces, paths, and what contradicts what.
+//! Reads no real file: the reader is a map.
+
+mod support;
+
+use kedactl_config::{
+    ChartSource, Config, Layer, Loaded, OWN_CHARTS, Release, ReleaseName, Request, SetArg, load,
+};
+use serde_json::json;
+use support::{problems, project, reader, set};
+
+const CLUSTERS: [&str; 4] = ["kind", "minikube", "context", "cloud"];
+
+fn cluster(env: &str, more: &[&str]) -> Loaded {
+    let ingress = (env == "cloud").then_some("ingress.host=tasks.example.com");
+    let sets: Vec<&str> = ingress.into_iter().chain(more.iter().copied()).collect();
+    set(env, &sets).expect("the environment is right")
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    config
+        .wanted_releases()
+        .map(|(name, _)| name.as_str())
+        .collect()
+}
+
+#[test]
+fn the_built_in_releases_are_whole_everywhere() {
+    for env in CLUSTERS {
+        let config = cluster(env, &[]).config;
+        assert_eq!(names(&config), ["keda", "metrics-server", "redis"]);
+        for (name, release) in config.wanted_releases() {
+            release.source().unwrap();
+            assert_eq!(release.detect.is_empty(), name.as_str() == "redis");
+            assert_eq!((release.timeout_seconds, release.history_max), (300, 5));
+        }
+        // Kubelets with certificates that nobody signed are those of laptops.
+        let args = config.release("metrics-server").unwrap().values.get("args");
+        let laptop = matches!(env, "kind" | "minikube");
+        assert_eq!(args.is_some(), laptop, "{env}");
+        assert!(config.release("redis").unwrap().is_own_redis());
+    }
+    assert_eq!(OWN_CHARTS, ["redis-sentinel"]);
+}
+
+#[test]
+fn a_release_without_a_namespace_lives_where_its_users_look_for_it() {
+    let loaded = cluster("kind", &["namespace=shop", "keda.namespace=scaling"]);
+    let at = |name| {
+        loaded
+            .config
+            .release(name)
+            .unwrap()
+            .namespace
+            .clone()
+            .unwrap()
+    };
+    assert_eq!((at("redis"), at("keda")), ("shop".into(), "scaling".into()));
+    assert_eq!(at("metrics-server"), "kube-system");
+    // It is shown, at the place that decided.
+    assert_eq!(loaded.origins["releases.redis.namespace"].layer, Layer::Set);
+    assert!(loaded.to_text(true).contains("namespace: scaling"));
+}
+
+#[test]
+fn layers_merge_and_null_switches_off() {
+    let text = "
+releases:
+  keda: null
+  redis:
+    timeoutSeconds: 60
+    values: {metrics: {enabled: true}, image: null}
+  loki: {chart: loki, repo: https://charts.example.com, version: 6.1, dependsOn: [redis], values: {a: {b: 1}}}
+";
+    let loaded = project("kind", text).unwrap();
+    assert_eq!(names(&loaded.config), ["loki", "metrics-server", "redis"]);
+    let keda = ReleaseName::new("keda").unwrap();
+    assert_eq!(loaded.config.releases[&keda], None);
+    let redis = loaded.config.release("redis").unwrap();
+    assert_eq!(redis.chart, "redis-sentinel");
+    assert_eq!(
+        json!(redis.values),
+        json!({"metrics": {"enabled": true}, "image": null})
+    );
+    let loki = loaded.config.release("loki").unwrap();
+    assert_eq!(loki.version.as_deref(), Some("6.1"), "as it is spelt");
+    assert_eq!(loki.namespace.as_deref(), Some("keda"));
+    let origin = &loaded.origins["releases.loki.values.a.b"];
+    assert_eq!(origin.to_string(), "p/kedactl.yaml:7:107");
+    // What is shown is a configuration: given back as a file, it is the same.
+    assert_eq!(
+        project("kind", &loaded.to_text(false)).unwrap().config,
+        loaded.config
+    );
+}
+
+#[test]
+fn values_of_charts_keep_their_types() {
+    let text = "
+releases:
+  a:
+    chart: ./a
+    values:
+      quoted: \"yes\"
+      word: yes
+      on: on
+      grouped: 1_000
+      octal: 012
+      hex: 0x1F
+      whole: 12
+      large: 18446744073709551615
+      real: 1.50
+      truth: true
+      nothing: ~
+      empty: {map: {}, list: []}
+      text: |
+        two
+        lines
+      '1': {\"true\": [1, \"1\", null]}
+";
+    let loaded = project("kind", text).unwrap();
+    let expected = json!({
+        "quoted": "yes", "word": "yes", "on": "on", "grouped": "1_000", "octal": "012", "hex": 31,
+        "whole": 12, "large": u64::MAX, "real": 1.5, "truth": true, "nothing": null,
+        "empty": {"map": {}, "list": []}, "text": "two\nlines\n", "1": {"true": [1, "1", null]},
+    });
+    assert_eq!(json!(loaded.config.release("a").unwrap().values), expected);
+    let again = project("kind", &loaded.to_text(false)).unwrap();
+    assert_eq!(json!(again.config.release("a").unwrap().values), expected);
+    insta::assert_snapshot!(problems(
+        "kind",
+        "
+releases:
+  a:
+    chart: ./a
+    values: {list: [\"a\\0b\"]}
+kind: {config: {nodes: [{extra: \"\\0\"}]}}
+"
+    ));
+}
+
+#[test]
+fn every_problem_has_its_place() {
+    insta::assert_snapshot!(problems(
+        "kind",
+        "
+releases:
+  Loki: {chart: ./x}
+  a: {chrat: ./x, namespace: My-Space, historyMax: -1, dependsOn: [B]}
+  b: [1]
+  redis: {values: 3, detect: [{kind: Pod}], valuesFiles: x.yaml}
+"
+    ));
+    insta::assert_snapshot!(problems("kind", "releases: {a: {version: 1.2.3}}\n"), @r"
+    the configuration is not valid:
+      p/kedactl.yaml:1:15: releases.a.chart: a value is needed, and no layer has one
+    ");
+}
+
+#[test]
+fn contradictions_of_releases_are_told() {
+    insta::assert_snapshot!(problems(
+        "kind",
+        "
+releases:
+  keda: {namespace: elsewhere}
+  metrics-server: null
+  unknown: {chart: redis-sentinle}
+  fetched: {chart: x, repo: https://x}
+  oci: {chart: oci://x/y}
+  both: {chart: ./x, repo: https://x}
+  oci-both: {chart: oci://x/y, repo: https://x, version: 1}
+  a: {chart: ./x, dependsOn: [b]}
+  b: {chart: ./x, dependsOn: [c]}
+  c: {chart: ./x, dependsOn: [b, rediss, metrics-server]}
+  d: {chart: ./x, dependsOn: [d]}
+  redis: {chart: redis, repo: https://x, version: 1, namespace: other}
+"
+    ));
+}
+
+#[test]
+fn what_our_own_redis_cannot_do_is_told_where_it_would_run() {
+    let text = "
+api: {durability: none}
+redis:
+  nodes: 3
+  sentinels: 5
+  username: app
+  sentinelUsername: watch
+  tls: {secretName: redis-tls, clientCertificate: false, insecureSkipVerify: false}
+";
+    insta::assert_snapshot!(problems("context", text));
+    project("local", text).unwrap();
+    project("context", &format!("{text}releases: {{redis: null}}\n")).unwrap();
+}
+
+#[test]
+fn a_redis_elsewhere_takes_the_place_of_the_release() {
+    let outside = "redis: {sentinelAddresses: ['10.0.0.1:26379'], username: app}\n";
+    insta::assert_snapshot!(problems("context", outside), @r"
+    the configuration is not valid:
+      p/kedactl.yaml:1:28: redis.sentinelAddresses: names a Redis elsewhere, and the release `redis` would start another one
+    hint: switch the release off: `releases: {redis: null}`
+    ");
+    project("local", outside).unwrap();
+    project("context", &format!("{outside}releases: {{redis: null}}\n")).unwrap();
+    // A chart of somebody else's has names of its own, which the addresses name.
+    let other = "releases: {redis: {chart: redis, repo: https://x, version: 1, namespace: data, valuesTemplate: null}}\n";
+    project("context", &format!("{outside}{other}")).unwrap();
+    let single = "redis: {nodes: 1, sentinels: 0, minReplicasToWrite: 0, address: 'redis.data:6379'}\napi: {durability: none}\n";
+    assert!(problems("kind", single).contains("redis.address: names a Redis elsewhere"));
+}
+
+#[test]
+fn relative_paths_are_read_from_the_folder_of_who_names_them() {
+    let release = |chart: &str| {
+        format!(
+            "releases: {{a: {{chart: {chart}, valuesFiles: [v.yaml, ../w.yaml, /abs.yaml], valuesTemplate: ./t.hbs}}}}\n"
+        )
+    };
+    let project = release("./charts/a");
+    let more = release("a.tgz");
+    let files = reader(&[
+        ("p/kedactl.yaml", project.as_str()),
+        ("deploy/more.yaml", more.as_str()),
+        ("p/values/ours.yaml", more.as_str()),
+        ("p/values/env/ci.yaml", "provider: context\n"),
+    ]);
+    let load = |file: Option<&str>, set: Option<&str>, here: Option<&str>| {
+        let request = Request {
+            env: "ci".into(),
+            project: Some("p".into()),
+            files: file.map(Into::into).into_iter().collect(),
+            sets: set
+                .map(|set| SetArg::Value(set.into()))
+                .into_iter()
+                .collect(),
+            here: here.map(Into::into),
+            ..Request::default()
+        };
+        let loaded = load(&request, &files).unwrap();
+        let found = loaded.config.release("a").unwrap().clone();
+        let mut paths = vec![found.chart, found.values_template.unwrap()];
+        paths.extend(
+            found
+                .values_files
+                .iter()
+                .map(|path| path.display().to_string()),
+        );
+        paths.join(" ")
+    };
+    let cases = [
+        load(None, None, None),
+        load(Some("deploy/more.yaml"), None, None),
+        load(Some("ours"), None, None),
+        load(None, Some("releases.a.chart=./b"), None),
+        load(Some("deploy/more.yaml"), None, Some("/home/x")),
+        load(None, Some("releases.a.chart=../b"), Some("/home/x")),
+    ];
+    insta::assert_snapshot!(cases.join("\n"));
+}
+
+#[test]
+fn names_below_templates_and_charts_that_are_names_stay() {
+    let text = "releases: {a: {chart: x/y, repo: https://x, version: 1, valuesTemplate: releases/a.yaml.hbs}}\n";
+    let loaded = project("kind", text).unwrap();
+    let release = loaded.config.release("a").unwrap();
+    assert_eq!(
+        release.values_template.as_deref(),
+        Some("releases/a.yaml.hbs")
+    );
+    let expected = ChartSource::Repo("https://x".into(), "x/y".into(), "1".into());
+    assert_eq!(release.source().unwrap(), expected);
+}
+
+#[test]
+fn a_projects_file_of_a_built_in_release_wins() {
+    let own = "releases: {keda: {chart: ./keda}}\n";
+    let files = reader(&[("p/kedactl.yaml", ""), ("p/values/releases/keda.yaml", own)]);
+    let request = Request {
+        env: "kind".into(),
+        project: Some("p".into()),
+        ..Request::default()
+    };
+    let keda: Release = load(&request, &files)
+        .unwrap()
+        .config
+        .release("keda")
+        .unwrap()
+        .clone();
+    assert_eq!((keda.chart.as_str(), keda.version), ("./p/keda", None));
+}
+
+#[test]
+fn names_are_those_of_helm() {
+    for good in ["a", "1", "redis-2", &"a".repeat(53)] {
+        assert_eq!(ReleaseName::new(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "A", "-a", "a-", "a.b", "a_b", &"a".repeat(54)] {
+        let error = ReleaseName::new(bad).unwrap_err().to_string();
+        assert!(error.contains("is not the name of a release"), "{error}");
+    }
+}
