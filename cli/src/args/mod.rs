@@ -42,8 +42,8 @@ use std::path::PathBuf;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Exit codes: 0 done, 1 error, 2 changes present, 3 not ready in time, 4 check or SLO failed, 5 cluster refused, 6 locked or stale, \
-7 the load generator was the limit, 8 target unreachable, 64 usage, 65 bad configuration, 130/143 signals.\n\
+    after_help = "Exit codes: 0 done, 1 error, 2 changes present, 3 not ready in time, 4 check or SLO failed, 5 cluster refused, \
+6 locked or stale, 7 the load generator was the limit, 8 target unreachable, 64 usage, 65 bad configuration, 130/143 signals.\n\
 Each error has a code (KD0201) with a paragraph in docs/errors.md."
 )]
 pub struct Cli {

@@ -3,6 +3,7 @@
 //! The only place where libraries' errors are classified; it must not print.
 
 mod catalogue;
+mod cluster;
 mod from;
 
 pub use catalogue::{Code, Entry, Exit};

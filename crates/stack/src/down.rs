@@ -199,7 +199,7 @@ async fn stages(
     if stored.is_empty() {
         return Ok(Vec::new());
     }
-    let helm = open(request, record, cluster, stop).await?;
+    let helm = releases::open(&request.home, record, cluster, &[], stop).await?;
     let mut gone = Vec::new();
     for release in in_order(record, stored) {
         go_on(stop)?;
@@ -225,23 +225,6 @@ fn go_on(stop: &CancellationToken) -> Result<(), StackError> {
         return Err(StackError::Stopped);
     }
     Ok(())
-}
-
-async fn open(
-    request: &DownRequest,
-    record: &Record,
-    cluster: &Cluster,
-    stop: &CancellationToken,
-) -> Result<Helm, StackError> {
-    let way = (record.kubeconfig.clone(), record.context.clone());
-    releases::open(
-        &request.home,
-        &record.config,
-        Some(way),
-        Some(cluster),
-        stop,
-    )
-    .await
 }
 
 /// Dependents before what they depend on, KEDA last: it must live until nothing of it is left.

@@ -4,13 +4,12 @@
 use kedactl_cluster::{Action, Diff, Plan, Stack, stored_releases};
 use kedactl_config::Config;
 use kedactl_plan::{Shape, Sink, Step};
-use kedactl_tools::helm::Declared;
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde::Serialize;
 
 use crate::images;
 use crate::place::{self, Place};
-use crate::releases::{self, ReleaseLook, Standing, Survey};
+use crate::releases::{self, Declared, ReleaseLook, Standing, Survey};
 use crate::up::{Job, Request, Results, kept, objects};
 use crate::{StackError, pins};
 
@@ -134,6 +133,7 @@ async fn look_at_releases(
     (declared, survey): (&[Declared], &Survey),
     stop: &CancellationToken,
 ) -> Result<Vec<ReleaseLook>, StackError> {
+    let helm = job.helm(place, declared, stop).await?;
     let mut all = Vec::new();
     for (it, (_, standing)) in declared.iter().zip(&survey.standings) {
         let (action, detail) = match standing {
@@ -142,7 +142,7 @@ async fn look_at_releases(
                 ("left_alone", format!("the cluster has {}", names.join(", ")))
             }
             Standing::Ours => {
-                let looked = job.helm(place, stop).await?.look(it, stop).await?;
+                let looked = helm.look(&it.name, &it.release, stop).await?;
                 (looked.word(), looked.chart)
             }
         };

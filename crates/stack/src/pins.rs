@@ -22,9 +22,9 @@ pub(crate) async fn of(
     if declared.is_empty() {
         return Ok(pins);
     }
-    let helm = job.helm(place, stop).await?;
+    let helm = job.helm(place, &declared, stop).await?;
     for it in &declared {
-        let marks = helm.marks(it, stop).await?;
+        let marks = helm.marks(&it.name, &it.release, stop).await?;
         pins.insert(format!("release {}", it.name), marks);
     }
     Ok(pins)

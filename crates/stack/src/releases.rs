@@ -9,12 +9,21 @@ use kedactl_cluster::{
 };
 use kedactl_config::Config;
 use kedactl_render::{Templates, release_values};
-use kedactl_tools::helm::{self, Declared, Helm};
+use kedactl_tools::helm::{self, Helm};
 use kedactl_tools::{CancellationToken, Detect, Mask, Release, ReleaseName};
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::{Home, StackError};
+use crate::{Home, Record, StackError};
+
+/// A release with everything that its values are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Declared {
+    pub(crate) name: ReleaseName,
+    pub(crate) release: Release,
+    /// What its template makes of the configuration.
+    below: Map<String, Json>,
+}
 
 /// Every wanted release with its values, in the order of their names.
 pub(crate) fn declared(
@@ -151,31 +160,34 @@ fn reference(detect: &Detect) -> ObjectRef {
     )
 }
 
-/// Opens helm for a stack.
+/// Opens helm for a stack, and for the releases whose values have a template.
 pub(crate) async fn open(
     home: &Home,
-    config: &Config,
-    way: Option<(PathBuf, String)>,
-    cluster: Option<&Cluster>,
+    record: &Record,
+    cluster: &Cluster,
+    declared: &[Declared],
     stop: &CancellationToken,
 ) -> Result<Helm, StackError> {
     let settings = helm::Settings {
-        program: config.helm.program.as_ref().map(PathBuf::from),
+        program: record.config.helm.program.as_ref().map(PathBuf::from),
         state: home.helm(),
         stack: home.stack().to_owned(),
         run: std::process::id().to_string(),
-        cluster: way.map(|(kubeconfig, context)| helm::Cluster {
-            kubeconfig,
-            context,
+        cluster: Some(helm::Cluster {
+            kubeconfig: record.kubeconfig.clone(),
+            context: record.context.clone(),
         }),
-        kube_version: cluster
-            .map(|it| it.version().trim_start_matches('v').to_owned())
+        kube_version: Some(cluster.version().trim_start_matches('v').to_owned())
             .filter(|version| !version.is_empty()),
         api_versions: Vec::new(),
         registry_config: None,
         mask: Mask::default(),
     };
-    Ok(Helm::open(settings, stop).await?)
+    let mut helm = Helm::open(settings, stop).await?;
+    for it in declared {
+        helm = helm.beneath(&it.name, it.below.clone());
+    }
+    Ok(helm)
 }
 
 /// What `up` would do with a release.

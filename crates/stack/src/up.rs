@@ -15,7 +15,6 @@ use kedactl_config::Config;
 use kedactl_images::Credentials;
 use kedactl_plan::{Control, Graph, Report, Shape, Sink, Step};
 use kedactl_render::Templates;
-use kedactl_tools::helm::Declared;
 use kedactl_tunnel::Status as TunnelStatus;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -23,6 +22,7 @@ use tokio::time::Instant;
 use crate::images::Built;
 use crate::place::Place;
 use crate::record::LastRun;
+use crate::releases::Declared;
 use crate::{Home, Record, StackError, Way, releases, tunnel};
 
 /// What is asked for, and how to go about it.

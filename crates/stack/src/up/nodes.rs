@@ -10,7 +10,7 @@ use kedactl_cluster::{
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Done, Run, Step};
-use kedactl_tools::helm::{Declared, LeaseHeld};
+use kedactl_tools::helm::{Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
 
@@ -18,7 +18,7 @@ use super::{Job, Results};
 use crate::images::{self, Built};
 use crate::job::{plural, told, until_stopped};
 use crate::place::{self, Place};
-use crate::releases::{self, Standing};
+use crate::releases::{self, Declared, Standing};
 use crate::{StackError, pins, tunnel};
 
 /// Letters and digits of a generated password: 190 bits.
@@ -160,11 +160,18 @@ impl Job<'_> {
             ));
         }
         self.begun()?.check()?;
-        let helm = self.helm(place, run.stop()).await?;
+        let one = std::slice::from_ref(&declared);
+        let helm = self.helm(place, one, run.stop()).await?;
         let lease = LeaseHeld::by(&self.request.who);
         let step = Step::start(run.sink(), "helm", "helm");
         let applied = helm
-            .apply(&declared, Some(&lease), &step, run.stop())
+            .apply(
+                &declared.name,
+                &declared.release,
+                Some(&lease),
+                &step,
+                run.stop(),
+            )
             .await
             .map_err(StackError::from);
         let applied = told(step, applied, |it| {
@@ -277,20 +284,11 @@ impl Job<'_> {
     pub(crate) async fn helm(
         &self,
         place: &Place,
+        declared: &[Declared],
         stop: &CancellationToken,
-    ) -> Result<kedactl_tools::helm::Helm, StackError> {
-        let way = (
-            place.record.kubeconfig.clone(),
-            place.record.context.clone(),
-        );
-        releases::open(
-            &self.request.home,
-            &self.request.config,
-            Some(way),
-            Some(&place.cluster),
-            stop,
-        )
-        .await
+    ) -> Result<Helm, StackError> {
+        let home = &self.request.home;
+        releases::open(home, &place.record, &place.cluster, declared, stop).await
     }
 }
 
@@ -332,7 +330,7 @@ async fn surplus(
     let mut gone = 0;
     for release in stored.iter().filter(|it| !wanted(&it.name, &it.namespace)) {
         step.progress(gone as u64, None, format!("release {}", release.name));
-        let helm = job.helm(place, stop).await?;
+        let helm = job.helm(place, &[], stop).await?;
         let name = ReleaseName::new(release.name.clone())?;
         helm.uninstall(&name, &release.namespace, stop).await?;
         gone += 1;
