@@ -10,12 +10,14 @@ mod helpers;
 mod object;
 mod reasons;
 mod references;
+mod release;
 mod strict;
 mod templates;
 mod trigger;
 
 pub use error::{Place, RenderError};
 pub use object::{Manifests, Object, Rendered};
+pub use release::release_values;
 pub use templates::{TEMPLATES, Templates};
 
 use kedactl_config::Config;
