@@ -115,7 +115,7 @@ impl From<TunnelError> for Error {
                 Code::TunnelFailed
             }
             TunnelError::NotReady { .. } => Code::NotReady,
-            TunnelError::File { .. } => Code::Io,
+            TunnelError::File { .. } | TunnelError::Listen { .. } => Code::Io,
             TunnelError::Exec(_) => Code::Internal,
         };
         let hint = error.hint();

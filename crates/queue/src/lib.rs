@@ -17,6 +17,7 @@ mod lane;
 mod library;
 mod name;
 mod producer;
+mod reach;
 mod redis_handle;
 mod reply;
 mod resolve;
@@ -36,6 +37,7 @@ pub use id::{BadTaskId, TaskId};
 pub use inspector::Inspector;
 pub use name::{BadQueueName, QueueName};
 pub use producer::{Accepted, Producer, ProducerOptions};
+pub use reach::{AddressMap, OutOfReach};
 pub use redis_handle::{Generation, Redis};
 pub use scheduler::{Scheduler, SchedulerOptions};
 pub use task::{

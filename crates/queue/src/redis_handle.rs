@@ -33,6 +33,7 @@ pub struct Redis {
 struct Inner {
     connector: Arc<Connector>,
     current: watch::Receiver<Option<Arc<Generation>>>,
+    complaint: watch::Receiver<Option<String>>,
     orders: mpsc::UnboundedSender<Order>,
     clock: ServerClock,
     failovers: Arc<AtomicU64>,
@@ -67,12 +68,14 @@ impl Redis {
         let connector = Arc::new(Connector::new(config)?);
         let clock = ServerClock::new();
         let (publish, current) = watch::channel(None);
+        let (complain, complaint) = watch::channel(None);
         let (orders, inbox) = mpsc::unbounded_channel();
         let failovers = Arc::new(AtomicU64::new(0));
         let supervisor = Supervisor::new(
             Arc::clone(&connector),
             clock.clone(),
             publish,
+            complain,
             inbox,
             Arc::clone(&failovers),
         );
@@ -81,6 +84,7 @@ impl Redis {
             inner: Arc::new(Inner {
                 connector,
                 current,
+                complaint,
                 orders,
                 clock,
                 failovers,
@@ -144,7 +148,14 @@ impl Redis {
         let found = timeout_at(until, current.wait_for(Option::is_some)).await;
         match found {
             Ok(Ok(generation)) => generation.clone().ok_or_else(|| unavailable("no master")),
-            _ => Err(unavailable("no master is known")),
+            _ => {
+                let why = self.inner.complaint.borrow();
+                let why = why.as_ref().map(|why| format!(": {why}"));
+                Err(unavailable(format!(
+                    "no master is known{}",
+                    why.unwrap_or_default()
+                )))
+            }
         }
     }
 
