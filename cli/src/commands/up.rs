@@ -53,7 +53,7 @@ fn only_local(provider: kedactl_config::Provider) -> Result<(), Error> {
 }
 
 /// What the local provider needs of the manifests.
-pub(super) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
+pub(crate) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
     let mut desired = Desired::new(config);
     for rendered in manifests.objects {
         match rendered.object {

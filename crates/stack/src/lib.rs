@@ -3,10 +3,23 @@
 //! Law: it composes the crates that do the work and does none itself: no request to an API server, no command line,
 //! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
 
+mod doctor;
 mod error;
 mod home;
+mod live;
+mod reach;
 mod record;
+mod redis;
+mod scale;
+mod status;
 
+pub use doctor::{Check, CheckStatus, doctor};
 pub use error::StackError;
 pub use home::Home;
+pub use live::Live;
 pub use record::{LastRun, Record};
+pub use redis::{Reached, redis};
+pub use scale::{ScaleWatch, Size, Sizes};
+pub use status::{
+    ClusterStatus, QueueStatus, Reading, ReleaseStatus, ScalerStatus, Status, WorkloadStatus,
+};

@@ -20,7 +20,7 @@ pub use history::{Revision, Status};
 pub use remove::Removed;
 pub use render::Rendered;
 pub use repair::{LeaseHeld, Repaired};
-pub use version::Version;
+pub use version::{Version, version};
 
 use crate::private::folder;
 use crate::{Action, Mask, ToolError};
