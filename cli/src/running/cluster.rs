@@ -70,7 +70,7 @@ impl OnCluster {
     }
 
     pub(super) async fn inspector(&self) -> Result<Inspector, Error> {
-        Ok(self.live().await?.inspector().await?.clone())
+        Ok(self.live().await?.inspector().await?)
     }
 
     pub(super) async fn fail_over(&self) -> Result<Moved, Error> {

@@ -90,7 +90,8 @@ impl Local {
     }
 
     pub(super) fn sizes(&self) -> Result<observe::LocalSizes, Error> {
-        observe::LocalSizes::new(self.dir().to_owned(), &self.state()?)
+        let state = self.state()?;
+        Ok(observe::LocalSizes::new(self.dir().to_owned(), &state))
     }
 
     pub(super) async fn logs(
@@ -111,8 +112,11 @@ impl Local {
                 return Ok(());
             }
         }
+        if !request.follow {
+            return Ok(());
+        }
         let mut beat = tokio::time::interval(EVERY);
-        while request.follow {
+        loop {
             beat.tick().await;
             for name in names(&folder, &request.services)? {
                 let tail = tails
@@ -123,7 +127,6 @@ impl Local {
                 }
             }
         }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 use crate::output::view;
 use kedactl_load::{Observe, Replicas, Sample};
 use kedactl_local::{ScalerState, StackState, WorkloadState};
-use kedactl_queue::{Inspector, QueueName, QueueStats};
+use kedactl_queue::{Inspector, QueueName};
 use kedactl_stack::{ScaleWatch, Size};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -36,19 +36,16 @@ impl StackObserver {
             inspector: OnceCell::new(),
         })
     }
-
-    async fn numbers(&self) -> Option<QueueStats> {
-        let connect = || self.running.inspector();
-        let inspector = self.inspector.get_or_try_init(connect).await.ok()?;
-        inspector.stats(&self.queue).await.ok()
-    }
 }
 
 impl Observe for StackObserver {
     async fn sample(&self) -> Option<Sample> {
-        let both = async { tokio::join!(self.numbers(), self.sizes.look()) };
-        let (numbers, sizes) = tokio::time::timeout(PATIENCE, both).await.ok()?;
-        let (numbers, sizes) = (numbers?, sizes?);
+        // The first sample waits for the connection; given up and begun anew each time, it might never be there.
+        let connect = || self.running.inspector();
+        let inspector = self.inspector.get_or_try_init(connect).await.ok()?;
+        let both = async { tokio::join!(inspector.stats(&self.queue), self.sizes.look()) };
+        let (numbers, sizes) = tokio::time::timeout(PATIENCE, Box::pin(both)).await.ok()?;
+        let (numbers, sizes) = (numbers.ok()?, sizes?);
         Some(Sample {
             backlog: numbers.waiting,
             running: numbers.running,
@@ -81,8 +78,14 @@ impl Sizes {
             Self::Local(it) => it.look(),
             Self::Cluster(stack, watch) => {
                 let sizes = watch.look(stack.live().await.ok()?).await.ok()?;
-                let replicas =
-                    |name: &str| sizes.targets.get(name).map(of_size).unwrap_or_default();
+                let replicas = |name: &str| {
+                    sizes
+                        .targets
+                        .get(name)
+                        .copied()
+                        .map(of_size)
+                        .unwrap_or_default()
+                };
                 Some(Seen {
                     workers: replicas("worker"),
                     api: replicas("api"),
@@ -93,7 +96,7 @@ impl Sizes {
     }
 }
 
-fn of_size(size: &Size) -> Replicas {
+fn of_size(size: Size) -> Replicas {
     Replicas {
         desired: size.desired,
         ready: size.ready,
@@ -108,16 +111,16 @@ pub(crate) struct LocalSizes {
 
 impl LocalSizes {
     /// What was decided before `state` is not told.
-    pub(super) fn new(dir: PathBuf, state: &StackState) -> Result<Self, Error> {
+    pub(super) fn new(dir: PathBuf, state: &StackState) -> Self {
         let told = state
             .scalers
             .iter()
             .filter_map(|(name, it)| Some((name.clone(), it.scaled_at?)))
             .collect();
-        Ok(Self {
+        Self {
             dir,
             told: Mutex::new(told),
-        })
+        }
     }
 
     fn look(&self) -> Option<Seen> {

@@ -84,65 +84,71 @@ impl Survey {
     }
 }
 
-/// Asks every Sentinel and the master, side by side where that is possible. Ends by itself within about 3 s.
+/// Asks every Sentinel, side by side, and then the master. Ends by itself within about 3 s.
 pub async fn survey(config: &RedisConfig) -> Result<Survey, QueueError> {
     let connector = Arc::new(Connector::new(config.clone())?);
-    let sentinels = match &config.topology {
-        Topology::Single { .. } => Vec::new(),
+    let (sentinels, named) = match &config.topology {
+        Topology::Single { .. } => (Vec::new(), resolve::named(&connector).await),
         Topology::Sentinel { addrs, master } => ask_all(&connector, addrs, master).await,
     };
-    let master = match resolve::named(&connector).await {
+    let master = match named {
         Ok(named) => look_at(&connector, named).await,
         Err(reason) => Err(reason),
     };
     Ok(Survey { sentinels, master })
 }
 
+/// Every Sentinel, and the master by the newest word.
 async fn ask_all(
     connector: &Arc<Connector>,
     addrs: &[HostPort],
     master: &str,
-) -> Vec<SentinelView> {
+) -> (Vec<SentinelView>, Result<Named, String>) {
     let mut asked = JoinSet::new();
     for (place, addr) in addrs.iter().cloned().enumerate() {
         let (connector, master) = (Arc::clone(connector), master.to_owned());
         asked.spawn(async move {
-            let view = match timeout(ANSWER, ask(&connector, &addr, &master)).await {
-                Ok(view) => view,
-                Err(_) => silent(addr, "no answer in time"),
-            };
-            (place, view)
+            let answer = timeout(ANSWER, ask(&connector, &addr, &master)).await;
+            let late = || "no answer in time".to_owned();
+            let answer = answer.unwrap_or_else(|_| (Err(late()), Err(late())));
+            (place, addr, answer)
         });
     }
-    let mut views = asked.join_all().await;
-    views.sort_by_key(|(place, _)| *place);
-    views.into_iter().map(|(_, view)| view).collect()
-}
-
-fn silent(addr: HostPort, why: &str) -> SentinelView {
-    SentinelView {
-        addr,
-        master: Err(why.to_owned()),
-        quorum: Err(why.to_owned()),
-    }
-}
-
-async fn ask(connector: &Connector, addr: &HostPort, name: &str) -> SentinelView {
-    let mut conn = match connector.connect(addr, Peer::Sentinel, ANSWER).await {
-        Ok(conn) => conn,
-        Err(error) => return silent(addr.clone(), &error.to_string()),
+    let mut answers = asked.join_all().await;
+    answers.sort_by_key(|(place, _, _)| *place);
+    let words = answers
+        .iter()
+        .filter_map(|(_, _, (word, _))| word.as_ref().ok());
+    let newest = words.max_by_key(|word| word.epoch).cloned();
+    let views = answers
+        .into_iter()
+        .map(|(_, addr, (word, quorum))| SentinelView {
+            addr,
+            master: word.map(|it| it.addr),
+            quorum,
+        });
+    let views: Vec<SentinelView> = views.collect();
+    let why = || {
+        views
+            .iter()
+            .find_map(|it| it.master.as_ref().err().cloned())
     };
-    let master: redis::RedisResult<(String, u16)> = redis::cmd("SENTINEL")
-        .arg("GET-MASTER-ADDR-BY-NAME")
-        .arg(name)
-        .query_async(&mut conn)
-        .await;
-    SentinelView {
-        addr: addr.clone(),
-        master: master
-            .map(|(host, port)| HostPort::new(host, port))
-            .map_err(|error| error.to_string()),
-        quorum: quorum(&mut conn, name).await,
+    let named = newest.ok_or_else(|| why().unwrap_or_else(|| "no Sentinel is known".to_owned()));
+    (views, named)
+}
+
+/// Whom a Sentinel names, and whether it sees a quorum.
+async fn ask(
+    connector: &Connector,
+    addr: &HostPort,
+    name: &str,
+) -> (Result<Named, String>, Result<(), String>) {
+    match connector.connect(addr, Peer::Sentinel, ANSWER).await {
+        Ok(mut conn) => {
+            let word = resolve::word(&mut conn, name).await;
+            (word, quorum(&mut conn, name).await)
+        }
+        Err(error) => (Err(error.to_string()), Err(error.to_string())),
     }
 }
 

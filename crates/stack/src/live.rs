@@ -3,6 +3,7 @@
 //! Must not write to the cluster.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kedactl_cluster::Cluster;
 use kedactl_queue::{Inspector, QueueName, Redis};
@@ -11,13 +12,16 @@ use tokio::sync::OnceCell;
 use crate::status::{Status, gather};
 use crate::{Home, Reached, Record, StackError};
 
+/// How long a master is waited for: a fail-over takes a few seconds.
+const MASTER_WITHIN: Duration = Duration::from_secs(10);
+
 /// A stack on a cluster that was reached.
 pub struct Live {
     home: Home,
     record: Record,
     cluster: Cluster,
     redis: OnceCell<Reached>,
-    inspector: OnceCell<Inspector>,
+    handle: OnceCell<Redis>,
 }
 
 impl std::fmt::Debug for Live {
@@ -38,7 +42,7 @@ impl Live {
             record,
             cluster,
             redis: OnceCell::new(),
-            inspector: OnceCell::new(),
+            handle: OnceCell::new(),
         })
     }
 
@@ -82,19 +86,27 @@ impl Live {
         self.redis.get_or_try_init(open).await
     }
 
-    /// One who looks into its queues, connected once.
-    pub async fn inspector(&self) -> Result<&Inspector, StackError> {
-        let connect = || async {
+    /// A handle to its Redis. It is not waited for: who gives up has lost nothing, the connecting goes on.
+    pub(crate) async fn handle(&self) -> Result<&Redis, StackError> {
+        let start = || async {
             let reached = self.redis().await?;
-            let redis = Redis::connect(reached.config().clone()).await;
-            let redis = redis.map_err(|error| StackError::of_queue(error, reached))?;
-            Ok(Inspector::new(&redis))
+            Ok(Redis::start(reached.config().clone())?)
         };
-        self.inspector.get_or_try_init(connect).await
+        self.handle.get_or_try_init(start).await
+    }
+
+    /// One who looks into its queues, once a master is there.
+    pub async fn inspector(&self) -> Result<Inspector, StackError> {
+        let redis = self.handle().await?;
+        if let Err(error) = redis.ready(MASTER_WITHIN).await {
+            return Err(StackError::of_queue(error, self.redis().await?));
+        }
+        Ok(Inspector::new(redis))
     }
 
     /// One look at everything.
     pub async fn status(&self) -> Status {
-        gather(self).await
+        // Many requests at once make a large future.
+        Box::pin(gather(self)).await
     }
 }

@@ -72,7 +72,7 @@ impl PodView {
         if !self.reason.is_empty() {
             return self.reason.clone();
         }
-        let behind = |it: &&ContainerView| !it.ready && !(it.init && it.state == "terminated");
+        let behind = |it: &&ContainerView| !(it.ready || it.init && it.state == "terminated");
         let Some(it) = self.containers.iter().find(behind) else {
             return String::new();
         };

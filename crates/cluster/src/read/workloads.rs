@@ -1,4 +1,4 @@
-//! Deployments, StatefulSets and the Helm releases behind them, with the fields that a status screen shows.
+//! Deployments, `StatefulSets` and the Helm releases behind them, with the fields that a status screen shows.
 //! Must not judge, and must not read what a release was made from: that can hold secrets.
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub struct WorkloadView {
     pub chart: Option<String>,
 }
 
-/// The Deployments and StatefulSets of a namespace, sorted by name.
+/// The Deployments and `StatefulSets` of a namespace, sorted by name.
 pub async fn workloads(cluster: &Cluster, namespace: &str) -> Result<Vec<WorkloadView>, Error> {
     let list = |kind| cluster.list("apps/v1", kind, Some(namespace), None);
     let (deployments, sets) = tokio::try_join!(list("Deployment"), list("StatefulSet"))?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kedactl_cluster::{PodView, ReleaseView, WorkloadView};
-use kedactl_queue::Survey;
+use kedactl_queue::{Inspector, Survey};
 use tokio::time::timeout;
 
 use super::parts::{self, ReleaseStatus, WorkloadStatus};
@@ -143,7 +143,7 @@ async fn of_redis(live: &Live) -> (Result<QueueStatus, String>, Result<Survey, S
 
 async fn numbers(live: &Live) -> Result<QueueStatus, String> {
     let read = async {
-        let (inspector, queue) = (live.inspector().await?, live.queue()?);
+        let (inspector, queue) = (Inspector::new(live.handle().await?), live.queue()?);
         let counted = live.record().config.list_name();
         let (stats, keda) = tokio::join!(inspector.stats(&queue), inspector.keda_value(&counted));
         Ok::<_, StackError>(QueueStatus {
