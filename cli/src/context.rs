@@ -96,14 +96,6 @@ impl Context {
         named.unwrap_or_else(|| config.name.clone())
     }
 
-    /// Where a stack on a cluster keeps its files.
-    pub(crate) fn home(&self, name: &str) -> Result<Home, Error> {
-        // The name is checked with the folder.
-        self.folder("clusters", name)?;
-        let root = self.env.state_root(self.global.state_dir.as_ref());
-        Ok(Home::new(root.unwrap_or_default(), name))
-    }
-
     /// Folder of the stack's tunnel.
     pub(crate) fn tunnel_dir(&self) -> Result<PathBuf, Error> {
         self.folder("tunnel", &self.stack_name())
@@ -115,19 +107,30 @@ impl Context {
         named.unwrap_or_else(|| "kedactl".to_owned())
     }
 
+    /// Folders of the stack `name` on a cluster.
+    pub(crate) fn home(&self, name: &str) -> Result<Home, Error> {
+        // The name is checked as that of every stack's folder.
+        self.folder("clusters", name)?;
+        Ok(Home::new(self.root()?, name))
+    }
+
     /// Folder of the local stack `name`.
     pub(crate) fn dir_of(&self, name: &str) -> Result<PathBuf, Error> {
         self.folder("local", name)
     }
 
-    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, Error> {
+    fn root(&self) -> Result<PathBuf, Error> {
         let root = self.env.state_root(self.global.state_dir.as_ref());
-        let root = root.ok_or_else(|| {
+        root.ok_or_else(|| {
             Error::new(
                 Code::NoStateRoot,
                 "no folder for the state of stacks is known",
             )
-        })?;
+        })
+    }
+
+    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, Error> {
+        let root = self.root()?;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
             let message = format!("`{name}` is not the name of a stack");

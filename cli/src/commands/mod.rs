@@ -18,7 +18,7 @@ mod redis;
 mod render;
 mod status;
 pub(crate) mod tunnel;
-mod up;
+pub(crate) mod up;
 
 use crate::args::Command;
 use crate::context::Context;

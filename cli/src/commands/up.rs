@@ -85,7 +85,7 @@ fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Err
 }
 
 /// What the local provider needs of the manifests.
-pub(super) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
+pub(crate) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
     let mut desired = Desired::new(config);
     for rendered in manifests.objects {
         match rendered.object {

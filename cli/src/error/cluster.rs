@@ -19,13 +19,17 @@ impl From<StackError> for Error {
             StackError::Check { .. } => Code::Check,
             StackError::Stopped | StackError::Interrupted { .. } => Code::Interrupted,
             StackError::File { .. } => Code::Io,
+            StackError::OutOfReach { .. } => Code::Redis,
+            StackError::Failover(_) => Code::Failover,
+            StackError::NoAddress { .. } => Code::NoAddress,
             StackError::Graph(_) => Code::Internal,
             StackError::Exec(error) => of_exec(error),
             StackError::Render(_)
             | StackError::Cluster(_)
             | StackError::Tool(_)
             | StackError::Image(_)
-            | StackError::Tunnel(_) => return of_part(error),
+            | StackError::Tunnel(_)
+            | StackError::Queue(_) => return of_part(error),
         };
         let hint = error.hint();
         with(code, error, hint)
@@ -40,6 +44,7 @@ fn of_part(error: StackError) -> Error {
         StackError::Tool(error) => error.into(),
         StackError::Image(error) => error.into(),
         StackError::Tunnel(error) => error.into(),
+        StackError::Queue(error) => error.into(),
         other => Error::new(Code::Internal, other.to_string()),
     }
 }

@@ -71,7 +71,7 @@ impl From<LocalError> for Error {
             LocalError::NotReady { .. } => Code::NotReady,
             LocalError::NotRunning { .. } => Code::NoStack,
             LocalError::Failover { .. } => Code::Failover,
-            LocalError::Redis { .. } => Code::Redis,
+            LocalError::Redis { .. } | LocalError::NoServer => Code::Redis,
             LocalError::Left { .. } => Code::Leftover,
             LocalError::File { .. } => Code::Io,
             LocalError::Exec(_) => Code::Internal,

@@ -100,6 +100,11 @@ impl Redis {
         Ok(redis)
     }
 
+    /// Waits for a master, at most this long.
+    pub async fn ready(&self, within: Duration) -> Result<(), QueueError> {
+        self.master(within).await.map(drop)
+    }
+
     /// The present generation; `None` while no master is known.
     pub fn generation(&self) -> Option<Arc<Generation>> {
         self.inner.current.borrow().clone()

@@ -9,6 +9,7 @@ use kedactl_config::NotAName;
 use kedactl_exec::ExecError;
 use kedactl_images::ImageError;
 use kedactl_plan::GraphError;
+use kedactl_queue::{FailoverError, QueueError};
 use kedactl_render::RenderError;
 use kedactl_tools::ToolError;
 use kedactl_tunnel::TunnelError;
@@ -40,6 +41,28 @@ pub enum StackError {
     /// The order of the nodes is wrong: a fault of this program or of a template.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// Redis.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Redis does not answer on the way through the cluster.
+    #[error("{source}; {}", ways.join("; "))]
+    OutOfReach {
+        /// What was missed.
+        source: QueueError,
+        /// What happened to the connections, `pod: reason`.
+        ways: Vec<String>,
+    },
+    /// Redis was not failed over.
+    #[error(transparent)]
+    Failover(#[from] FailoverError),
+    /// The stack's API is reached from nowhere outside the cluster.
+    #[error("the API of stack {stack} has no address outside its cluster{}", because(why.as_deref()))]
+    NoAddress {
+        /// Its name.
+        stack: String,
+        /// What is wrong with the tunnel, where there is one.
+        why: Option<String>,
+    },
     /// The configuration cannot be carried out.
     #[error("{problem}")]
     Config {
@@ -147,13 +170,31 @@ impl StackError {
             Self::ClusterNotReady { name, .. } => Some(format!(
                 "`docker ps` shows its nodes, `docker logs {name}-control-plane` what the first one says"
             )),
+            Self::NoAddress { .. } => Some(
+                "`kedactl tunnel --detach` brings it to this machine".to_owned(),
+            ),
+            Self::OutOfReach { .. } => Some(
+                "`kedactl status` shows Redis' pods; the way to them needs the right to create pods/portforward".to_owned(),
+            ),
             Self::Name(_)
             | Self::Exec(_)
+            | Self::Queue(_)
+            | Self::Failover(_)
             | Self::Graph(_)
             | Self::Check { .. }
             | Self::Stopped
             | Self::Interrupted { .. }
             | Self::File { .. } => None,
+        }
+    }
+
+    /// An error of Redis with what is known of the way to it.
+    pub(crate) fn of_queue(source: QueueError, reached: &crate::Reached) -> Self {
+        match (source, reached.troubles()) {
+            (source @ QueueError::Unavailable { .. }, ways) if !ways.is_empty() => {
+                Self::OutOfReach { source, ways }
+            }
+            (source, _) => Self::Queue(source),
         }
     }
 
@@ -164,4 +205,8 @@ impl StackError {
         let path = path.into();
         move |source| Self::File { what, path, source }
     }
+}
+
+fn because(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!(": {why}"))
 }

@@ -315,7 +315,7 @@ fn base(api_version: &str) -> String {
     format!("/{root}/{api_version}")
 }
 
-fn collection(api_version: &str, kind: &Kind, namespace: Option<&str>) -> String {
+pub(super) fn collection(api_version: &str, kind: &Kind, namespace: Option<&str>) -> String {
     let mut path = base(api_version);
     if let (true, Some(namespace)) = (kind.namespaced, namespace) {
         let _written = write!(path, "/namespaces/{namespace}");

@@ -24,7 +24,7 @@ pub use look::Looked;
 pub use remove::Removed;
 pub use render::Rendered;
 pub use repair::{LeaseHeld, Repaired};
-pub use version::Version;
+pub use version::{Version, version};
 
 use crate::private::folder;
 use crate::{Action, Mask, ReleaseName, ToolError};
