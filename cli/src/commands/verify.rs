@@ -54,8 +54,9 @@ pub(super) fn verify(
         let step = Step::start(sink, "verify", "proof");
         let (sender, mut receiver) = mpsc::channel(64);
         let told = async {
+            let mut last = String::new();
             while let Some(progress) = receiver.recv().await {
-                tell(&step, &progress);
+                tell(&step, &progress, &mut last);
             }
         };
         let proven = block_on_until_stopped(&stop, async {
@@ -85,7 +86,8 @@ async fn fail_over(running: Result<Running, Error>) -> Result<Fault, String> {
     })
 }
 
-fn tell(step: &Step<'_>, progress: &Progress) {
+/// Tells what is new; the count of tasks alone is not.
+fn tell(step: &Step<'_>, progress: &Progress, last: &mut String) {
     let workers = progress.sample.as_ref().map_or(0, |it| it.workers.ready);
     let note = match progress.phase {
         Phase::Sending => format!("{workers} workers"),
@@ -93,6 +95,10 @@ fn tell(step: &Step<'_>, progress: &Progress) {
         Phase::WaitingForZero => format!("{workers} workers, on the way back to zero"),
         Phase::Done => return,
     };
+    if note == *last {
+        return;
+    }
+    last.clone_from(&note);
     let finished = progress.finished.unwrap_or_default();
     step.progress(finished, progress.acknowledged, note);
 }
