@@ -5,6 +5,7 @@ mod nodes;
 
 pub(crate) use nodes::{kept, objects};
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -109,12 +110,18 @@ impl<'r> Job<'r> {
         graph.add("images/build", "image build", NONE, |run| {
             self.build(run, done)
         });
-        graph.add("lock", "lock and inventory", ["cluster", "images/build"], |run| {
-            self.lock(run, done)
-        });
-        graph.add("images/load", "image load", ["cluster", "images/build"], |run| {
-            self.load(run, done)
-        });
+        graph.add(
+            "lock",
+            "lock and inventory",
+            ["cluster", "images/build"],
+            |run| self.lock(run, done),
+        );
+        graph.add(
+            "images/load",
+            "image load",
+            ["cluster", "images/build"],
+            |run| self.load(run, done),
+        );
         graph.add("namespaces", "namespaces and secrets", ["lock"], |run| {
             self.namespaces(run, done)
         });
@@ -172,7 +179,7 @@ fn release_id(name: &str) -> String {
 pub(crate) struct Results {
     pub(crate) place: OnceLock<Place>,
     pub(crate) built: OnceLock<Built>,
-    pub(crate) left_alone: std::sync::Mutex<Vec<String>>,
+    pub(crate) left_alone: std::sync::Mutex<BTreeSet<String>>,
     pub(crate) tunnel: OnceLock<TunnelStatus>,
 }
 
@@ -237,7 +244,7 @@ async fn close(
         left_alone: results
             .left_alone
             .lock()
-            .map(|it| it.clone())
+            .map(|it| it.iter().cloned().collect())
             .unwrap_or_default(),
         took_ms: job.start.elapsed().as_millis() as u64,
     })

@@ -56,12 +56,14 @@ impl Rig {
 
     /// The same in the background, its output piped.
     pub(crate) fn spawn(&self, args: &[&str]) -> std::process::Child {
-        self.context.spawn(&[args, &["--stack", &self.name]].concat())
+        self.context
+            .spawn(&[args, &["--stack", &self.name]].concat())
     }
 
     /// kubectl in the stack's namespace.
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
-        self.cluster.kubectl(&[&["-n", self.namespace()], args].concat())
+        self.cluster
+            .kubectl(&[&["-n", self.namespace()], args].concat())
     }
 
     /// Options that say which cluster, and the values.
@@ -139,7 +141,15 @@ impl Rig {
                      poddisruptionbudgets,scaledobjects,triggerauthentications,horizontalpodautoscalers,\
                      persistentvolumeclaims,leases,pods";
         let found = self.cluster.kubectl(&[
-            "get", kinds, "--all-namespaces", "-l", &selector, "--no-headers", "--ignore-not-found", "-o", "name",
+            "get",
+            kinds,
+            "--all-namespaces",
+            "-l",
+            &selector,
+            "--no-headers",
+            "--ignore-not-found",
+            "-o",
+            "name",
         ]);
         let namespaces = self.cluster.kubectl(&["get", "namespaces", "-o", "name"]);
         let ours = format!("namespace/{}", self.name);

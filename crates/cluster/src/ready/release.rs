@@ -75,9 +75,7 @@ pub async fn stored_releases(
     stack: &Stack,
 ) -> Result<Vec<StoredRelease>, Error> {
     let selector = format!("owner=helm,{}", stack.selector());
-    let secrets = cluster
-        .list("v1", "Secret", None, Some(&selector))
-        .await?;
+    let secrets = cluster.list("v1", "Secret", None, Some(&selector)).await?;
     Ok(last_revisions(&secrets))
 }
 
@@ -95,7 +93,9 @@ fn last_revisions(secrets: &[Json]) -> Vec<StoredRelease> {
             stack: label(secret, STACK_LABEL).map(str::to_owned),
         };
         let key = (release.namespace.clone(), release.name.clone());
-        let newer = last.get(&key).is_none_or(|known| known.revision < release.revision);
+        let newer = last
+            .get(&key)
+            .is_none_or(|known| known.revision < release.revision);
         if newer {
             last.insert(key, release);
         }

@@ -3,9 +3,7 @@
 //! It must not need a container runtime but for running what was built.
 
 use crate::support::{Scratch, program, spec};
-use kedactl_images::{
-    Content, ExtraFile, Service, Spec, Store, build, of_programs, service,
-};
+use kedactl_images::{Content, ExtraFile, Service, Spec, Store, build, of_programs, service};
 use kedactl_testkit::Containerd;
 use std::collections::BTreeMap;
 use std::fs;
