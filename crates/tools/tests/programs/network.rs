@@ -29,7 +29,7 @@ impl Pod {
         }
     }
 
-    /// The pods that a Deployment or a StatefulSet makes.
+    /// The pods that a Deployment or a `StatefulSet` makes.
     pub(crate) fn of(name: &'static str, workload: &Value) -> Self {
         let template = &workload["spec"]["template"];
         let ports = template["spec"]["containers"]
