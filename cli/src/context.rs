@@ -6,7 +6,8 @@ use crate::args::{Global, Layers, Output, Settings};
 use crate::env::Env;
 use crate::error::{Code, Error};
 use crate::output::Printer;
-use kedactl_config::{Loaded, Request, SetArg};
+use kedactl_config::{Config, Loaded, Provider, Request, SetArg};
+use kedactl_stack::Home;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,18 @@ impl Context {
     /// Loads the configuration from its layers.
     pub(crate) fn load(&self, layers: &Layers) -> Result<Loaded, Error> {
         self.load_with(&layers.settings, &layers.files)
+    }
+
+    /// Loads the configuration from its layers, for a provider that was named elsewhere.
+    pub(crate) fn load_for(
+        &self,
+        layers: &Layers,
+        provider: Option<Provider>,
+    ) -> Result<Loaded, Error> {
+        let mut request = self.request(&layers.settings, &layers.files);
+        let named = provider.map(|it| SetArg::Value(format!("provider={}", it.environment())));
+        request.sets.extend(named);
+        Ok(kedactl_config::load(&request, &read_file)?)
     }
 
     /// Loads the configuration with these values files on top of the project's.
@@ -77,6 +90,12 @@ impl Context {
         self.dir_of(&self.stack_name())
     }
 
+    /// The stack that a configuration is for.
+    pub(crate) fn name_of(&self, config: &Config) -> String {
+        let named = self.global.stack.clone();
+        named.unwrap_or_else(|| config.name.clone())
+    }
+
     /// Folder of the stack's tunnel.
     pub(crate) fn tunnel_dir(&self) -> Result<PathBuf, Error> {
         self.folder("tunnel", &self.stack_name())
@@ -88,19 +107,30 @@ impl Context {
         named.unwrap_or_else(|| "kedactl".to_owned())
     }
 
+    /// Folders of the stack `name` on a cluster.
+    pub(crate) fn home(&self, name: &str) -> Result<Home, Error> {
+        // The name is checked as that of every stack's folder.
+        self.folder("clusters", name)?;
+        Ok(Home::new(self.root()?, name))
+    }
+
     /// Folder of the local stack `name`.
     pub(crate) fn dir_of(&self, name: &str) -> Result<PathBuf, Error> {
         self.folder("local", name)
     }
 
-    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, Error> {
+    fn root(&self) -> Result<PathBuf, Error> {
         let root = self.env.state_root(self.global.state_dir.as_ref());
-        let root = root.ok_or_else(|| {
+        root.ok_or_else(|| {
             Error::new(
                 Code::NoStateRoot,
                 "no folder for the state of stacks is known",
             )
-        })?;
+        })
+    }
+
+    fn folder(&self, kind: &str, name: &str) -> Result<PathBuf, Error> {
+        let root = self.root()?;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
             let message = format!("`{name}` is not the name of a stack");

@@ -8,10 +8,9 @@ mod commands;
 mod context;
 mod env;
 pub mod error;
-mod observe;
 mod output;
 mod reference;
-mod stack;
+mod running;
 mod status;
 mod tail;
 

@@ -23,7 +23,10 @@ pub use inspect::{
 };
 pub use lint::{Level, LintArgs};
 pub use load::{Arrivals, LoadArgs};
-pub use stack::{DownArgs, Events, EventsArgs, Provider, UpArgs};
+pub use stack::{
+    Adopt, DiffArgs, DownArgs, Events, EventsArgs, OwnershipArgs, PlaceArgs, PlanArgs, Provider,
+    UpArgs,
+};
 pub use tunnel::{TunnelArgs, TunnelCommand, TunnelMode, TunnelOpen};
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
@@ -39,8 +42,8 @@ use std::path::PathBuf;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Exit codes: 0 done, 1 error, 3 not ready in time, 4 check or SLO failed, 6 locked, \
-7 the load generator was the limit, 8 target unreachable, 64 usage, 65 bad configuration, 130/143 signals.\n\
+    after_help = "Exit codes: 0 done, 1 error, 2 changes present, 3 not ready in time, 4 check or SLO failed, 5 cluster refused, \
+6 locked or stale, 7 the load generator was the limit, 8 target unreachable, 64 usage, 65 bad configuration, 130/143 signals.\n\
 Each error has a code (KD0201) with a paragraph in docs/errors.md."
 )]
 pub struct Cli {
@@ -129,6 +132,10 @@ pub enum Output {
 pub enum Command {
     /// Bring the stack up, or bring it to its present configuration
     Up(UpArgs),
+    /// Show what `up` would do on a cluster, and keep it in a file
+    Plan(PlanArgs),
+    /// Show how the cluster differs from the configuration, field by field
+    Diff(DiffArgs),
     /// Stop the stack and leave nothing behind
     Down(DownArgs),
     /// Show the stack: processes, queue, replicas and why

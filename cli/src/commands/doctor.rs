@@ -7,17 +7,15 @@ use crate::args::DoctorArgs;
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::{style, table::Table};
-use kedactl_local::{Check, CheckStatus};
+use crate::running;
+use kedactl_stack::{Check, CheckStatus};
 
 pub(crate) fn doctor(context: &Context, args: &DoctorArgs) -> Result<Exit, Error> {
     let loaded = context.load(&args.layers)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
-    let dir = match &context.global.stack {
-        Some(_) => context.stack_dir()?,
-        None => context.dir_of(&loaded.config.name)?,
-    };
-    let desired = super::up::desired(loaded.config, manifests);
-    let checks = block_on(async { Ok(kedactl_local::doctor(&dir, &desired).await) })?;
+    let name = context.global.stack.clone();
+    let name = name.unwrap_or_else(|| loaded.config.name.clone());
+    let checks = block_on(running::doctor(context, &name, loaded.config, manifests))?;
     let failed = checks
         .iter()
         .filter(|check| check.status == CheckStatus::Fail)

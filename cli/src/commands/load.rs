@@ -2,13 +2,12 @@
 //!
 //! It must not measure or judge.
 
-use super::block_on_until_stopped;
+use super::{block_on, block_on_until_stopped};
 use crate::args::{Arrivals, LoadArgs};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
-use crate::observe::StackObserver;
 use crate::output::view;
-use crate::stack::{Stack, queue_name};
+use crate::running::{Running, StackObserver, queue_name};
 use kedactl_load::{
     AuditOptions, ClientOptions, Hooks, Observe, Options, Outcome, RunId, RunResult, Schedule, Slo,
     Stage, Target, TaskTemplate, Verdict,
@@ -39,11 +38,13 @@ fn against_stack(
     run: RunId,
     schedule: Schedule,
 ) -> Result<RunResult, Error> {
-    let stack = Stack::open(context)?;
+    let running = Running::open(context)?;
     let queue = match &args.queue {
         Some(name) => queue_name(name)?,
-        None => stack.queue()?,
+        None => running.queue()?,
     };
+    // Asked for on its own: what a connection needs to live ends with the runtime that it was opened in.
+    let url = block_on(async { Running::open(context)?.api_url().await })?;
     let payload = serde_json::from_str(&args.payload)
         .map_err(|error| Error::new(Code::Usage, "--payload is not JSON").source(error))?;
     let task = TaskTemplate {
@@ -51,13 +52,13 @@ fn against_stack(
         kind: args.kind.clone(),
         payload,
     };
-    let target = Target::tasks(&run, &stack.api_url(), &task).map_err(usage)?;
+    let target = Target::tasks(&run, &url, &task).map_err(usage)?;
     let mut options = options(args, run, schedule, target);
-    let mut audit = AuditOptions::new(stack.api_url(), queue.to_string());
+    let mut audit = AuditOptions::new(url, queue.to_string());
     audit.no_progress = args.drain_timeout;
     options.audit = Some(audit);
     options.wait_zero = args.wait_zero;
-    perform(context, options, StackObserver::new(stack, queue)?)
+    perform(context, options, StackObserver::new(running, queue)?)
 }
 
 fn perform<O: Observe>(
@@ -157,11 +158,11 @@ fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Code::Usage, error.to_string())
 }
 
-fn internal(error: kedactl_load::LoadError) -> Error {
+pub(super) fn internal(error: kedactl_load::LoadError) -> Error {
     Error::new(Code::Internal, "the load could not be generated").source(error)
 }
 
-fn run_id() -> Result<RunId, Error> {
+pub(super) fn run_id() -> Result<RunId, Error> {
     format!("r{:x}-{:x}", now_us(), std::process::id())
         .parse()
         .map_err(usage)

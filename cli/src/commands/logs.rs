@@ -1,66 +1,47 @@
 //! `kedactl logs`.
 //!
-//! It must not hold a file open that was rotated away.
+//! It must not know where a log is kept.
 
 use super::block_on;
 use crate::args::LogsArgs;
 use crate::context::Context;
-use crate::error::{Code, Error, Exit};
-use crate::stack::Stack;
-use crate::tail::{Tail, names};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use crate::error::{Error, Exit};
+use crate::output::style;
+use crate::running::{LogLine, LogRequest, Running};
+use tokio::sync::mpsc;
 
-const EVERY: Duration = Duration::from_millis(200);
+/// Lines that are written at once, where more than one waits.
+const BATCH: usize = 256;
 
 pub(crate) fn logs(context: &Context, args: &LogsArgs) -> Result<Exit, Error> {
-    let stack = Stack::open(context)?;
-    let folder = stack.layout.dir().join("logs");
-    let mut tails = BTreeMap::new();
-    let found = names(&folder, &args.services)?;
-    if found.is_empty() && !args.follow {
-        let wanted = args.services.join(", ");
-        return Err(
-            Error::new(Code::NoTask, format!("no log matches `{wanted}`"))
-                .hint("`kedactl status` lists the processes by name and role"),
-        );
-    }
-    for name in found {
-        let (lines, tail) = Tail::open(&stack.layout.log(&name), args.lines)?;
-        show(context, &name, &lines)?;
-        tails.insert(name, tail);
-    }
-    if !args.follow {
-        return Ok(Exit::Done);
-    }
+    let running = Running::open(context)?;
+    let request = LogRequest {
+        services: args.services.clone(),
+        lines: args.lines,
+        follow: args.follow,
+    };
     block_on(async {
-        let mut beat = tokio::time::interval(EVERY);
-        loop {
-            beat.tick().await;
-            for name in names(&folder, &args.services)? {
-                let tail = tails
-                    .entry(name.clone())
-                    .or_insert_with(|| Tail::from_start(&stack.layout.log(&name)));
-                show(context, &name, &tail.more())?;
-            }
-        }
+        let (sender, receiver) = mpsc::channel(BATCH);
+        let (read, shown) = tokio::join!(running.logs(&request, sender), show(context, receiver));
+        shown?;
+        read?;
+        Ok(Exit::Done)
     })
 }
 
-fn show(context: &Context, name: &str, lines: &[String]) -> Result<(), Error> {
-    if lines.is_empty() {
-        return Ok(());
+async fn show(context: &Context, mut lines: mpsc::Receiver<LogLine>) -> Result<(), Error> {
+    let mut waiting = Vec::new();
+    while lines.recv_many(&mut waiting, BATCH).await > 0 {
+        let text: Vec<String> = waiting.drain(..).map(|it| line(context, &it)).collect();
+        context.printer.data(&text.join("\n"))?;
     }
-    let line = |text: &String| {
-        if context.json() {
-            serde_json::json!({"process": name, "line": text}).to_string()
-        } else {
-            format!(
-                "{} {text}",
-                crate::output::style::dim(&format!("{name:<16}"))
-            )
-        }
-    };
-    let text: Vec<String> = lines.iter().map(line).collect();
-    Ok(context.printer.data(&text.join("\n"))?)
+    Ok(())
+}
+
+fn line(context: &Context, it: &LogLine) -> String {
+    if context.json() {
+        return serde_json::json!({"process": it.process, "line": it.text}).to_string();
+    }
+    let process = style::dim(&format!("{:<16}", it.process));
+    format!("{process} {}", it.text)
 }

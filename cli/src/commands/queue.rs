@@ -7,9 +7,9 @@ use crate::args::{QueueArgs, QueueCommand};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::view::tasks;
-use crate::stack::{Stack, queue_name};
+use crate::running::{Running, queue_name};
 use crate::status::Queue;
-use kedactl_queue::{Inspector, QueueName, Redis, TaskId, TaskView};
+use kedactl_queue::{Inspector, QueueName, TaskId, TaskView};
 
 /// An open queue: who to ask, and about which.
 struct Open {
@@ -18,9 +18,9 @@ struct Open {
 }
 
 pub(crate) fn queue(context: &Context, args: QueueArgs) -> Result<Exit, Error> {
-    let stack = Stack::open(context)?;
+    let running = Running::open(context)?;
     let text = block_on(async {
-        let open = |name: Option<String>| connect(&stack, name);
+        let open = |name: Option<String>| connect(&running, name);
         match args.command {
             QueueCommand::Ls => list(context, &open(None).await?).await,
             QueueCommand::Peek { name, limit } => {
@@ -51,11 +51,10 @@ pub(crate) fn queue(context: &Context, args: QueueArgs) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-async fn connect(stack: &Stack, name: Option<String>) -> Result<Open, Error> {
-    let queue = name.map_or_else(|| stack.queue(), |name| queue_name(&name))?;
-    let redis = Redis::connect(stack.redis()?).await?;
+async fn connect(running: &Running, name: Option<String>) -> Result<Open, Error> {
+    let queue = name.map_or_else(|| running.queue(), |name| queue_name(&name))?;
     Ok(Open {
-        inspector: Inspector::new(&redis),
+        inspector: running.inspector().await?,
         queue,
     })
 }
@@ -67,7 +66,7 @@ async fn list(context: &Context, open: &Open) -> Result<String, Error> {
     }
     let mut queues: Vec<Queue> = Vec::new();
     for name in &names {
-        queues.push(super::status::read(&open.inspector, name).await?);
+        queues.push(Queue::read(&open.inspector, name).await?);
     }
     if context.json() {
         return crate::output::json(

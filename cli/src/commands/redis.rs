@@ -7,22 +7,23 @@ use crate::args::{RedisArgs, RedisCommand};
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::style;
+use crate::running::Running;
 
 pub(crate) fn redis(context: &Context, args: &RedisArgs) -> Result<Exit, Error> {
     let RedisCommand::Failover = args.command;
-    let dir = context.stack_dir()?;
-    let outcome = block_on(async { Ok(kedactl_local::failover(&dir).await?) })?;
+    let running = Running::open(context)?;
+    let moved = block_on(running.fail_over())?;
     let text = if context.json() {
         let value = serde_json::json!({
-            "schema": "kedactl.redis-failover/v1", "from": outcome.from, "to": outcome.to, "took_ms": outcome.took_ms,
+            "schema": "kedactl.redis-failover/v1", "from": moved.from, "to": moved.to, "took_ms": moved.took_ms,
         });
         crate::output::json(&value)?
     } else {
         format!(
             "master moved from {} to {} in {}",
-            outcome.from,
-            outcome.to,
-            style::millis(outcome.took_ms as f64)
+            moved.from,
+            moved.to,
+            style::millis(moved.took_ms as f64)
         )
     };
     context.printer.data(&text)?;

@@ -1,37 +1,37 @@
 //! `kedactl status`.
 //!
-//! It must not wait for what does not answer: the queue's numbers get a fraction of a second.
+//! It must not wait for what does not answer: what could not be seen is told beside what could.
 
 use super::block_on;
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Printer, view};
-use crate::stack::Stack;
-use crate::status::{Queue, Status};
-use kedactl_queue::{Inspector, QueueName, Redis};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use crate::running::Running;
+use crate::status::Status;
+use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_millis(400);
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn status(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
-    let stack = Stack::open(context)?;
+    let running = Running::open(context)?;
     block_on(async {
         if args.watch {
-            return watch(context, stack).await;
+            return watch(context, &running).await;
         }
-        show(context, &look(&stack).await)?;
-        Ok(Exit::Done)
+        let look = running.look().await?;
+        show(context, &look.status)?;
+        look.error.map_or(Ok(Exit::Done), Err)
     })
 }
 
-async fn watch(context: &Context, mut stack: Stack) -> Result<Exit, Error> {
+async fn watch(context: &Context, running: &Running) -> Result<Exit, Error> {
     let mut beat = tokio::time::interval(EVERY);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        stack = stack.again()?;
-        let status = look(&stack).await;
+        // A cluster that is away may come back: the watch goes on.
+        let status = running.look().await?.status;
         if Printer::stdout_is_terminal() && !context.json() {
             // Home, then clear to the end: less flicker than clearing first.
             context
@@ -50,39 +50,4 @@ fn show(context: &Context, status: &Status) -> Result<(), Error> {
         (false, _) => view::status::text(status),
     };
     Ok(context.printer.data(&text)?)
-}
-
-async fn look(stack: &Stack) -> Status {
-    let queue = tokio::time::timeout(PATIENCE, numbers(stack))
-        .await
-        .ok()
-        .and_then(Result::ok);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    Status::new(&stack.state, queue, now.as_millis() as u64)
-}
-
-async fn numbers(stack: &Stack) -> Result<Queue, Error> {
-    let name = stack.queue()?;
-    let redis = Redis::connect(stack.redis()?).await?;
-    let inspector = Inspector::new(&redis);
-    read(&inspector, &name).await
-}
-
-/// One queue's numbers, with the one that KEDA's own script reads.
-pub(super) async fn read(inspector: &Inspector, name: &QueueName) -> Result<Queue, Error> {
-    let stats = inspector.stats(name).await?;
-    let keda = inspector
-        .keda_value(&kedactl_queue::keys::live(name))
-        .await?;
-    Ok(Queue {
-        name: name.to_string(),
-        waiting: stats.waiting,
-        running: stats.running,
-        delayed: stats.delayed,
-        dead: stats.dead,
-        paused: stats.paused,
-        keda,
-    })
 }

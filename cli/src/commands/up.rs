@@ -2,58 +2,115 @@
 //!
 //! It must not decide what has to change: the provider compares.
 
-use super::block_on;
-use crate::args::{Provider, UpArgs};
+use super::{block_on, place, verify};
+use crate::args::UpArgs;
 use crate::context::Context;
-use crate::error::{Code, Error, Exit};
-use crate::output::{Readers, follow, style};
+use crate::error::{Error, Exit};
+use crate::output::{Readers, follow, style, view};
+use kedactl_config::{Config, Loaded};
 use kedactl_local::{Desired, Request, UpOutcome};
+use kedactl_plan::Control;
 use kedactl_render::{Manifests, Object};
+use std::time::Duration;
+
+const LOCAL_WITHIN: Duration = Duration::from_secs(90);
+const CLUSTER_WITHIN: Duration = Duration::from_mins(10);
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
-    let loaded = context.load(&args.layers)?;
-    only_local(loaded.config.provider)?;
+    let loaded = place::load(context, &args.layers, &args.place)?;
+    if args.verify {
+        verify::possible(&loaded.config)?;
+    }
+    match loaded.config.provider {
+        kedactl_config::Provider::Auto | kedactl_config::Provider::Local => {
+            local(context, args, loaded)
+        }
+        _ => cluster(context, args, loaded),
+    }
+}
+
+fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+    let name = context.name_of(&loaded.config);
+    place::only_cluster(&args.place, &args.ownership, args.plan.as_deref())?;
+    place::not_on_a_cluster(context, &name)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
-    let name = context
-        .global
-        .stack
-        .clone()
-        .unwrap_or_else(|| loaded.config.name.clone());
+    let config = loaded.config.clone();
     let request = Request {
         dir: context.dir_of(&name)?,
         desired: desired(loaded.config, manifests),
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
-        within: args.timeout,
+        within: args.timeout.unwrap_or(LOCAL_WITHIN),
     };
     let readers = Readers::new(args.stream.events.as_ref())?;
     if !readers.own_stderr() {
-        announce(context, args.provider, &name);
+        let why = place::why_local(&args.place);
+        let head = style::head(&name);
+        context
+            .printer
+            .say(&format!("stack {head} on provider local{why}"));
     }
     let outcome = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::up(&request, sink).await?) })
     })?;
-    context.printer.data(&report(context, &name, &outcome)?)?;
-    Ok(Exit::Done)
+    let value = serde_json::json!({
+        "changed": outcome.changed, "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
+    });
+    end(context, args, (&name, &config), value, &text(&outcome))
 }
 
-/// Refuses providers that are rendered and checked, but not driven.
-fn only_local(provider: kedactl_config::Provider) -> Result<(), Error> {
-    use kedactl_config::Provider::{Auto, Context, Kind, Local, Minikube};
-    match provider {
-        Auto | Local => Ok(()),
-        Kind | Minikube | Context => {
-            let name = provider.environment();
-            let message = format!("`up` does not drive the provider `{name}`, only `local`");
-            let hint = format!(
-                "`kedactl render --set provider={name}` prints what such a cluster needs, `kedactl lint` checks it"
-            );
-            Err(Error::new(Code::Config, message).hint(hint))
-        }
+fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+    let mut request = place::request(context, loaded.config, &args.place, &args.ownership)?;
+    request.within = args.timeout.unwrap_or(CLUSTER_WITHIN);
+    if let Some(path) = &args.plan {
+        request.plan = Some(kedactl_cluster::Plan::load(path)?);
     }
+    let readers = Readers::new(args.stream.events.as_ref())?;
+    if !readers.own_stderr() {
+        let head = style::head(request.home.stack());
+        let provider = request.config.provider.environment();
+        context
+            .printer
+            .say(&format!("stack {head} on provider {provider}"));
+    }
+    let control = Control::default();
+    let outcome = follow(context.printer, readers, |sink| {
+        super::block_on_job(&control, async {
+            Ok(kedactl_stack::up(&request, sink, &control).await?)
+        })
+    })?;
+    let (name, config) = (request.home.stack(), &request.config);
+    let said = view::stack::up(&outcome);
+    end(context, args, (name, config), serde_json::json!(outcome), &said)
+}
+
+/// Proves the stack where that was asked for, and says how it is.
+fn end(
+    context: &Context,
+    args: &UpArgs,
+    (name, config): (&str, &Config),
+    mut value: serde_json::Value,
+    text: &str,
+) -> Result<Exit, Error> {
+    let mut text = text.to_owned();
+    let mut failure = None;
+    if args.verify {
+        let readers = Readers::again(args.stream.events.as_ref())?;
+        let proven = verify::verify(context, name, config, readers)?;
+        text += &format!("\n{}", view::proof::text(&proven));
+        value["verify"] = serde_json::json!(proven);
+        failure = verify::failure(&proven);
+    }
+    if context.json() {
+        value["schema"] = "kedactl.up/v1".into();
+        value["stack"] = name.into();
+        text = crate::output::json(&value)?;
+    }
+    context.printer.data(&text)?;
+    failure.map_or(Ok(Exit::Done), Err)
 }
 
 /// What the local provider needs of the manifests.
-pub(super) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
+pub(crate) fn desired(config: Config, manifests: Manifests) -> Desired {
     let mut desired = Desired::new(config);
     for rendered in manifests.objects {
         match rendered.object {
@@ -68,32 +125,14 @@ pub(super) fn desired(config: kedactl_config::Config, manifests: Manifests) -> D
     desired
 }
 
-fn announce(context: &Context, provider: Provider, name: &str) {
-    let why = match provider {
-        Provider::Auto => " (auto: processes on this machine, the only provider of this version)",
-        Provider::Local => "",
-    };
-    context.printer.say(&format!(
-        "stack {} on provider local{why}",
-        style::head(name)
-    ));
-}
-
-fn report(context: &Context, name: &str, outcome: &UpOutcome) -> Result<String, Error> {
-    if context.json() {
-        let value = serde_json::json!({
-            "schema": "kedactl.up/v1", "stack": name, "changed": outcome.changed,
-            "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
-        });
-        return crate::output::json(&value);
-    }
+fn text(outcome: &UpOutcome) -> String {
     let what = if outcome.changed {
         "ready"
     } else {
         "ready, nothing to change"
     };
-    Ok(format!(
+    format!(
         "{what}: {}  (docs at {}/docs, metrics at {})",
         outcome.api_url, outcome.api_url, outcome.metrics_url
-    ))
+    )
 }

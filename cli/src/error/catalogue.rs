@@ -8,8 +8,12 @@
 pub enum Exit {
     Done = 0,
     Error = 1,
+    /// `plan` and `diff` found something to change, and were asked to say so by their exit.
+    Changes = 2,
     NotReady = 3,
     CheckFailed = 4,
+    /// The guard did not let the cluster in.
+    Refused = 5,
     Locked = 6,
     GeneratorLimited = 7,
     Unreachable = 8,
@@ -84,7 +88,7 @@ catalogue! {
         "The API's port is promised to the outside, so kedactl does not move it by itself. Ports inside the stack move by themselves when they are taken.";
     ProgramMissing "KD0202" Error "a program that the stack needs is not installed",
         "install it (`apt-get install redis-server`), or name it in the values under local.programs",
-        "The local provider starts redis-server (or valkey-server) and the services as processes. One of these programs is neither in PATH nor beside kedactl.";
+        "The local provider starts redis-server (or valkey-server) and the services as processes; a cluster needs helm, and kind where the cluster is made. One of these programs is neither in PATH nor beside kedactl.";
     ForeignStack "KD0203" Error "the state belongs to somebody else",
         "choose another stack with --stack NAME, or another folder with --state-dir DIR",
         "The stack's folder, or a process that looks like part of it, belongs to another user or another installation. kedactl never signals a process that is not certainly its own.";
@@ -136,6 +140,9 @@ catalogue! {
     LintFindings "KD0502" CheckFailed "the manifests break rules",
         "each finding above has its cure; docs/lint.md explains every rule, and how an object accepts one with a reason",
         "`kedactl lint` found something of the level that was asked for. What is accepted by a written reason at the object does not count.";
+    Check "KD0503" CheckFailed "a check of the stack failed",
+        "the message says what was seen; `kedactl status` and `kedactl doctor` show the parts",
+        "Everything is up, but the platform did not do what it is for: the proof that `kedactl up --verify` makes, or a check at the end of a run, failed.";
     ImageBuild "KD0601" Error "an image cannot be built from what was named",
         "name programs of this machine: ELF files whose libraries are installed",
         "An image is a program with its loader and its libraries. The program is no ELF file, is for another machine, or needs a library that is not installed.";
@@ -172,4 +179,49 @@ catalogue! {
     TunnelFailed "KD0706" Error "the tunnel failed",
         "the message names the log; `kedactl tunnel stop` ends and repairs it",
         "The background process ended, does not answer, or could not take the EXTERNAL-IP of a service back.";
+    ApiRefused "KD0707" Error "the API server refused",
+        "the chain of causes has its own words; `kedactl doctor` checks the permissions that are needed",
+        "The cluster answered and said no: a permission is missing, a quota is full, an admission webhook or a validation refused the object.";
+    ClusterRefused "KD0801" Refused "the cluster is not the one that is meant",
+        "if it is meant, pass --allow-cluster with the first characters of the UID that the message names",
+        "A stack is bound to the cluster in which it was brought up, by the UID of its namespace kube-system. The name of a context proves nothing: another cluster behind the same name is refused, and so is one that was never allowed.";
+    LockLost "KD0802" Locked "the lock on the stack was lost",
+        "run the command again when the other one has ended",
+        "Each run holds a Lease on the cluster and renews it. It could not be renewed in time, or another run took it; so this one stopped writing.";
+    PlanStale "KD0803" Locked "the plan is stale",
+        "make a new plan: `kedactl plan --out FILE`",
+        "The cluster or the configuration is not what it was when the plan was made. What a plan says is carried out exactly, or not at all.";
+    Ownership "KD0804" Error "something belongs to somebody else",
+        "the message names the object and its owner: rename yours, or let that owner give it up",
+        "An object of that name exists and is not this stack's, or a field of it is managed by another program. kedactl takes neither by force.";
+    KindMissing "KD0805" Config "the cluster does not know a kind of object",
+        "install what defines it first; `kedactl doctor` checks KEDA's definitions",
+        "The API server does not serve this apiVersion and kind: its CustomResourceDefinition is missing, or the cluster is too old or too new for it.";
+    Stuck "KD0806" NotReady "an object does not go away",
+        "the message names what holds it",
+        "It was deleted, and a finalizer or its content keeps it. kedactl removes no finalizer of others while the one whose task it is can still do it.";
+    Elsewhere "KD0807" Error "the stack runs somewhere else",
+        "take it down where it runs (`kedactl down`), or give this one another name with --stack",
+        "A name stands for one stack in one place. This one is recorded elsewhere: on another cluster, or on this machine and on a cluster at once.";
+    NoAddress "KD0808" Error "the stack cannot be reached from here",
+        "`kedactl tunnel --detach` brings its services to this machine",
+        "The stack runs in a cluster, and the service that the command needs has no address outside: no tunnel runs, and there is no Ingress.";
+    Unplannable "KD0809" Error "no plan can be kept",
+        "run `kedactl up` without a plan, or cure first what `kedactl plan` shows as refused",
+        "A plan is bound to the cluster that it was made for, and says what is done word by word. Where the cluster is still to be made, or where `up` would be refused, there is nothing that could be carried out later.";
+    ToolRefused "KD0901" Error "a program that kedactl drives failed",
+        "the message has its last words; run it again with -vv for the command line",
+        "helm, kind or the container engine ended with a failure, or said that it succeeded and its effect is not there.";
+    ToolTooOld "KD0902" Error "a program is too old",
+        "install a newer one, or name it in the values",
+        "The program is older than the oldest that kedactl is tested with.";
+    ReleaseLocked "KD0903" Locked "a Helm release is locked",
+        "run `kedactl up` again: it repairs the lock while it holds the stack",
+        "An operation on the release began and did not end: it runs still, or it was killed. Helm refuses every other one until that is cleared.";
+    Chart "KD0904" Error "a chart cannot be used",
+        "the message names the chart; check its address and version under `releases`",
+        "The chart could not be read: it is damaged, is no chart, or lacks what its declaration promises.";
+    OtherCluster "KD0905" Error "a cluster of that name was made otherwise",
+        "delete it (`kind delete cluster --name NAME`), or choose another name",
+        "kind has a cluster of this name that was made from another configuration. Neither is it changed, nor is another made in its place.";
 }

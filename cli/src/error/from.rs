@@ -71,7 +71,7 @@ impl From<LocalError> for Error {
             LocalError::NotReady { .. } => Code::NotReady,
             LocalError::NotRunning { .. } => Code::NoStack,
             LocalError::Failover { .. } => Code::Failover,
-            LocalError::Redis { .. } => Code::Redis,
+            LocalError::Redis { .. } | LocalError::NoServer => Code::Redis,
             LocalError::Left { .. } => Code::Leftover,
             LocalError::File { .. } => Code::Io,
             LocalError::Exec(_) => Code::Internal,
@@ -115,7 +115,7 @@ impl From<TunnelError> for Error {
                 Code::TunnelFailed
             }
             TunnelError::NotReady { .. } => Code::NotReady,
-            TunnelError::File { .. } => Code::Io,
+            TunnelError::File { .. } | TunnelError::Listen { .. } => Code::Io,
             TunnelError::Exec(_) => Code::Internal,
         };
         let hint = error.hint();

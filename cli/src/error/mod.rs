@@ -3,6 +3,7 @@
 //! The only place where libraries' errors are classified; it must not print.
 
 mod catalogue;
+mod cluster;
 mod from;
 
 pub use catalogue::{Code, Entry, Exit};
@@ -16,6 +17,18 @@ pub struct Error {
     message: String,
     source: Option<Source>,
     hints: Vec<String>,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|it| it as _)
+    }
 }
 
 impl Error {
@@ -43,6 +56,13 @@ impl Error {
 
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// The same under another code: which signal it was is known to who waited for it.
+    #[must_use]
+    pub(crate) fn recoded(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
     pub fn exit(&self) -> Exit {

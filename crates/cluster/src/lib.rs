@@ -37,13 +37,16 @@ pub use names::{
     GENERATED_ANNOTATION, HASH_ANNOTATION, KEDA_FINALIZER, MANAGED_BY, MANAGER, ORIGIN_ANNOTATION,
     STACK_LABEL, Stack,
 };
-pub use object::ObjectRef;
+pub use object::{ObjectRef, seconds};
 pub use plan::{Plan, Planned};
 pub use read::{
-    AutoscalerView, ContainerView, EventView, LogLine, LogOptions, Made, PodView, ScalerView,
-    Wanted, autoscalers, ensure_secret, events, follow_logs, pods, read_secret, scalers,
+    ApiServiceView, AutoscalerView, ClaimView, ConditionView, ContainerView, EventView, Granted,
+    LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right, SaysView,
+    ScalerView, ServiceView, StorageClassView, Wanted, WorkloadView, api_service, autoscalers,
+    claims, ensure_secret, events, follow_logs, leaving, pods, read_secret, release_manifest,
+    releases, rights, says, scalers, scalers_everywhere, service, storage_classes, workloads,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,
-    ready, status, stored_release, workloads_of_release,
+    ready, status, stored_release, stored_releases, workloads_of_release,
 };

@@ -137,6 +137,12 @@ pub(crate) fn items<'a>(object: &'a Json, pointer: &str) -> &'a [Json] {
         .map_or(&[], Vec::as_slice)
 }
 
+/// A time of an object, in seconds since the Unix epoch; `None` where the text is no RFC 3339 time.
+pub fn seconds(time: &str) -> Option<u64> {
+    let time: k8s_openapi::jiff::Timestamp = time.parse().ok()?;
+    u64::try_from(time.as_second()).ok()
+}
+
 /// One label of an object.
 pub(crate) fn label<'a>(object: &'a Json, name: &str) -> Option<&'a str> {
     object.get("metadata")?.get("labels")?.get(name)?.as_str()

@@ -124,6 +124,9 @@ pub enum LocalError {
         /// Their words.
         message: String,
     },
+    /// The state names no Redis server.
+    #[error("the stack has no Redis server yet")]
+    NoServer,
     /// Redis did not answer as it must.
     #[error("redis: {what}")]
     Redis {
@@ -191,6 +194,7 @@ impl LocalError {
                 format!("the whole log is in {}", log.display())
             }
             Self::NotRunning { .. } => "start it with `kedactl up`".to_owned(),
+            Self::NoServer => "wait until it is up: `kedactl status`".to_owned(),
             Self::Failover { .. } => "`kedactl status` shows which servers answer".to_owned(),
             Self::Left { .. } => "they did not end on SIGKILL; look for processes in state D".to_owned(),
             Self::NotReady { log: None, .. } | Self::Redis { .. } | Self::File { .. } | Self::Exec(_) => return None,

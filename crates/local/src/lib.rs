@@ -25,6 +25,7 @@ mod secrets;
 mod state;
 mod supervisor;
 mod up;
+mod way;
 mod workload;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use state::{
     Endpoints, MetricState, Phase, PodPhase, PodState, RedisState, STATE_VERSION, ScalerState,
     ServerState, StackState, WorkloadState,
 };
+pub use way::redis_config;
 
 use kedactl_plan::Sink;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! How Redis is reached: topology, credentials, TLS.
+//! How Redis is reached: topology, credentials, TLS, and where its addresses lead from here.
 //!
 //! It must not connect, and a secret must never appear in its `Debug` or `Serialize`.
 
@@ -8,8 +8,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reach::AddressMap;
+
 /// A host and a port; IPv6 hosts are written in brackets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostPort {
     pub host: String,
@@ -138,6 +140,9 @@ pub struct RedisConfig {
     pub tls: Option<Tls>,
     #[serde(default)]
     pub db: u32,
+    /// Where the addresses of the settings and those that Sentinels announce are dialled. Empty: where they point.
+    #[serde(default, skip_serializing_if = "AddressMap::is_empty")]
+    pub reach: AddressMap,
 }
 
 impl RedisConfig {
@@ -164,6 +169,7 @@ impl RedisConfig {
             sentinel_password,
             tls: None,
             db: 0,
+            reach: AddressMap::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It must not choose a server, and must not retry.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use redis::{
 
 use crate::config::{HostPort, RedisConfig, Secret};
 use crate::error::QueueError;
+use crate::reach::Only;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -123,6 +125,23 @@ impl Connector {
         }
     }
 
+    /// How a connection is opened: to the address itself, or to what the map of addresses has in its place.
+    fn dialling(
+        &self,
+        addr: &HostPort,
+        response_timeout: Duration,
+    ) -> redis::RedisResult<AsyncConnectionConfig> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(response_timeout));
+        let found = self.config.reach.find(addr);
+        let found = found.map_err(|error| io::Error::new(io::ErrorKind::HostUnreachable, error))?;
+        Ok(match found {
+            Some(to) => config.set_dns_resolver(Only(to)),
+            None => config,
+        })
+    }
+
     /// A connection whose calls end after the given time; blocking commands need one of their own.
     pub(crate) async fn connect(
         &self,
@@ -130,9 +149,7 @@ impl Connector {
         peer: Peer,
         response_timeout: Duration,
     ) -> redis::RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(response_timeout));
+        let config = self.dialling(addr, response_timeout)?;
         self.client(addr, peer, ProtocolVersion::RESP2)?
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -144,10 +161,7 @@ impl Connector {
         addr: &HostPort,
         to: impl AsyncPushSender,
     ) -> redis::RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(CONNECT_TIMEOUT))
-            .set_push_sender(to);
+        let config = self.dialling(addr, CONNECT_TIMEOUT)?.set_push_sender(to);
         let client = self.client(addr, Peer::Sentinel, ProtocolVersion::RESP3)?;
         let mut conn = client
             .get_multiplexed_async_connection_with_config(&config)

@@ -7,6 +7,9 @@ use crate::name::QueueName;
 /// The set of the names of all queues that a producer or a consumer has used.
 pub const QUEUES: &str = "kq:queues";
 
+/// Nothing is ever stored under this name: deleting it tells whether a server takes writes.
+pub(crate) const NOTHING: &str = "kq:nothing";
+
 /// `kq:{<queue>}:<part>`; the braces keep all keys of a queue in one cluster slot.
 pub fn part(queue: &QueueName, part: &str) -> String {
     format!("kq:{{{queue}}}:{part}")

@@ -10,6 +10,7 @@ mod consumer;
 mod cron;
 mod envelope;
 mod error;
+mod failover;
 mod id;
 mod inspector;
 pub mod keys;
@@ -17,11 +18,13 @@ mod lane;
 mod library;
 mod name;
 mod producer;
+mod reach;
 mod redis_handle;
 mod reply;
 mod resolve;
 mod scheduler;
 mod supervisor;
+mod survey;
 mod task;
 mod view;
 
@@ -32,12 +35,15 @@ pub use consumer::{
 pub use cron::{BadSchedule, CronEntry, Schedule};
 pub use envelope::Task;
 pub use error::{EnqueueError, QueueError};
+pub use failover::{Failover, FailoverError, fail_over};
 pub use id::{BadTaskId, TaskId};
 pub use inspector::Inspector;
 pub use name::{BadQueueName, QueueName};
 pub use producer::{Accepted, Producer, ProducerOptions};
+pub use reach::{AddressMap, OutOfReach};
 pub use redis_handle::{Generation, Redis};
 pub use scheduler::{Scheduler, SchedulerOptions};
+pub use survey::{MasterView, ReplicaView, SentinelView, Survey, survey};
 pub use task::{
     AuditTag, Backoff, BadAuditTag, Durability, InvalidTask, NewTask, Priority, When, run_fits,
 };

@@ -33,6 +33,7 @@ pub struct Redis {
 struct Inner {
     connector: Arc<Connector>,
     current: watch::Receiver<Option<Arc<Generation>>>,
+    complaint: watch::Receiver<Option<String>>,
     orders: mpsc::UnboundedSender<Order>,
     clock: ServerClock,
     failovers: Arc<AtomicU64>,
@@ -67,12 +68,14 @@ impl Redis {
         let connector = Arc::new(Connector::new(config)?);
         let clock = ServerClock::new();
         let (publish, current) = watch::channel(None);
+        let (complain, complaint) = watch::channel(None);
         let (orders, inbox) = mpsc::unbounded_channel();
         let failovers = Arc::new(AtomicU64::new(0));
         let supervisor = Supervisor::new(
             Arc::clone(&connector),
             clock.clone(),
             publish,
+            complain,
             inbox,
             Arc::clone(&failovers),
         );
@@ -81,6 +84,7 @@ impl Redis {
             inner: Arc::new(Inner {
                 connector,
                 current,
+                complaint,
                 orders,
                 clock,
                 failovers,
@@ -94,6 +98,11 @@ impl Redis {
         let redis = Self::start(config)?;
         redis.master(Duration::from_secs(10)).await?;
         Ok(redis)
+    }
+
+    /// Waits for a master, at most this long.
+    pub async fn ready(&self, within: Duration) -> Result<(), QueueError> {
+        self.master(within).await.map(drop)
     }
 
     /// The present generation; `None` while no master is known.
@@ -142,10 +151,15 @@ impl Redis {
         let mut current = self.watch();
         let until = Instant::now() + within;
         let found = timeout_at(until, current.wait_for(Option::is_some)).await;
-        match found {
-            Ok(Ok(generation)) => generation.clone().ok_or_else(|| unavailable("no master")),
-            _ => Err(unavailable("no master is known")),
+        if let Ok(Ok(generation)) = found {
+            return generation.clone().ok_or_else(|| unavailable("no master"));
         }
+        let why = self.inner.complaint.borrow();
+        let why = why.as_ref().map(|why| format!(": {why}"));
+        Err(unavailable(format!(
+            "no master is known{}",
+            why.unwrap_or_default()
+        )))
     }
 
     /// The shared connection of the present generation, for calls that do not block.

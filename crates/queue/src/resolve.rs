@@ -90,10 +90,15 @@ async fn ask(connector: &Connector, addr: &HostPort, master: &str) -> Result<Nam
         .connect(addr, Peer::Sentinel, ASK_TIMEOUT)
         .await
         .map_err(|e| e.to_string())?;
+    word(&mut conn, master).await
+}
+
+/// The master that one Sentinel names.
+pub(crate) async fn word(conn: &mut MultiplexedConnection, master: &str) -> Result<Named, String> {
     let facts: HashMap<String, String> = redis::cmd("SENTINEL")
         .arg("MASTER")
         .arg(master)
-        .query_async(&mut conn)
+        .query_async(conn)
         .await
         .map_err(|e| e.to_string())?;
     let number = |name: &str| facts.get(name).and_then(|v| v.parse::<u64>().ok());

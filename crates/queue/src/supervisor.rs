@@ -41,6 +41,8 @@ pub(crate) struct Supervisor {
     connector: Arc<Connector>,
     clock: ServerClock,
     publish: watch::Sender<Option<Arc<Generation>>>,
+    /// Why the last attempt found no master.
+    complaint: watch::Sender<Option<String>>,
     orders: mpsc::UnboundedReceiver<Order>,
     number: u64,
     epoch: u64,
@@ -56,6 +58,7 @@ impl Supervisor {
         connector: Arc<Connector>,
         clock: ServerClock,
         publish: watch::Sender<Option<Arc<Generation>>>,
+        complaint: watch::Sender<Option<String>>,
         orders: mpsc::UnboundedReceiver<Order>,
         failovers: Arc<AtomicU64>,
     ) -> Self {
@@ -64,6 +67,7 @@ impl Supervisor {
             connector,
             clock,
             publish,
+            complaint,
             orders,
             number,
             epoch,
@@ -91,6 +95,7 @@ impl Supervisor {
         loop {
             let generation = self.establish().await;
             tracing::info!(generation = generation.number, master = %generation.addr, "redis master found");
+            self.complaint.send_replace(None);
             self.publish.send_replace(Some(Arc::clone(&generation)));
             let cause = self.watch_over(&generation, &mut switched).await;
             tracing::warn!(generation = generation.number, master = %generation.addr, cause, "redis master retired");
@@ -104,7 +109,10 @@ impl Supervisor {
         loop {
             match self.try_establish().await {
                 Ok(generation) => return Arc::new(generation),
-                Err(reason) => tracing::debug!(reason, "no redis master yet"),
+                Err(reason) => {
+                    tracing::debug!(reason, "no redis master yet");
+                    self.complaint.send_replace(Some(reason));
+                }
             }
             sleep(Duration::from_millis(wait_ms).mul_f64(0.5 + random_unit() / 2.0)).await;
             wait_ms = (wait_ms * 2).min(500);

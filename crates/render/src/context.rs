@@ -198,16 +198,21 @@ fn redis_ports(config: &Config) -> Vec<u16> {
 
 /// Where Redis listens, `host:port` joined by commas: the Sentinels, else the server.
 fn addresses(config: &Config) -> String {
+    redis_addresses(config).join(",")
+}
+
+/// Where Redis listens for those inside the cluster, as `host:port`: the Sentinels, else the one server.
+pub fn redis_addresses(config: &Config) -> Vec<String> {
     let (redis, namespace) = (&config.redis, &config.namespace);
     if redis.sentinels == 0 {
         let service = || format!("redis-master.{namespace}.svc:6379");
-        return redis.address.clone().unwrap_or_else(service);
+        return vec![redis.address.clone().unwrap_or_else(service)];
     }
     if !redis.sentinel_addresses.is_empty() {
-        return redis.sentinel_addresses.join(",");
+        return redis.sentinel_addresses.clone();
     }
     let pod = |n| format!("redis-node-{n}.redis-headless.{namespace}.svc:26379");
-    (0..redis.sentinels).map(pod).collect::<Vec<_>>().join(",")
+    (0..redis.sentinels).map(pod).collect()
 }
 
 /// Drops keys that are not set, so that a block of them can be written as it is.

@@ -15,6 +15,7 @@ mod strict;
 mod templates;
 mod trigger;
 
+pub use context::redis_addresses;
 pub use error::{Place, RenderError};
 pub use object::{Manifests, Object, Rendered};
 pub use release::release_values;

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::skipped;
+
 /// A running program.
 #[derive(Debug)]
 pub struct Child {
@@ -20,8 +22,35 @@ impl Child {
         reason = "fixtures start real servers themselves"
     )]
     pub fn start(program: &str, args: &[String], log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(Command::new("setpriv"), program, args, log)
+    }
+
+    /// As [`Self::start`], for a program that resolves names by a hosts file which nobody else sees.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fixtures start real servers themselves"
+    )]
+    pub fn start_with_hosts(
+        hosts: &Path,
+        program: &str,
+        args: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut alone = Command::new("unshare");
+        alone.args(own_mounts()).args(["--", "sh", "-c"]);
+        alone.arg(r#"mount --bind "$0" /etc/hosts && exec setpriv "$@""#);
+        alone.arg(hosts);
+        Self::spawn(alone, program, args, log)
+    }
+
+    fn spawn(
+        mut setpriv: Command,
+        program: &str,
+        args: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let log = std::fs::File::create(log)?;
-        let inner = Command::new("setpriv")
+        let inner = setpriv
             .args(["--pdeathsig", "KILL", program])
             .args(args)
             .stdin(Stdio::null())
@@ -61,6 +90,35 @@ impl Child {
     pub fn is_running(&mut self) -> bool {
         matches!(self.inner.try_wait(), Ok(None))
     }
+}
+
+/// Options of `unshare` for mounts that nobody else sees.
+fn own_mounts() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() {
+        &["--mount"]
+    } else {
+        &["--map-root-user", "--mount"]
+    }
+}
+
+/// Whether a program can have a hosts file of its own here; says so on stderr where a test has to be skipped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "fixtures start real servers themselves"
+)]
+pub(crate) fn can_have_own_hosts() -> bool {
+    let run = Command::new("unshare")
+        .args(own_mounts())
+        .args(["--", "mount", "--bind", "/etc/hosts", "/etc/hosts"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let can = run.is_ok_and(|status| status.success());
+    if !can {
+        skipped("a mount namespace needs root, or unprivileged user namespaces");
+    }
+    can
 }
 
 impl Drop for Child {

@@ -24,6 +24,8 @@ pub struct RedisOptions {
     pub tls: Option<Certificates>,
     /// More lines of redis.conf.
     pub extra: Vec<String>,
+    /// A hosts file that this server alone resolves names by.
+    pub hosts: Option<PathBuf>,
 }
 
 /// A server on 127.0.0.1 with its data in a temporary directory; killed and removed on drop.
@@ -34,6 +36,7 @@ pub struct RedisServer {
     plain_port: u16,
     password: Option<String>,
     config: PathBuf,
+    hosts: Option<PathBuf>,
     dir: tempfile::TempDir,
 }
 
@@ -56,7 +59,7 @@ impl RedisServer {
         let (port, tls_port) = (free_port(), free_port());
         let config = dir.path().join("redis.conf");
         std::fs::write(&config, conf(options, dir.path(), port, tls_port))?;
-        let child = run(&config, dir.path())?;
+        let child = run(&config, dir.path(), options.hosts.as_deref())?;
         let public = if options.tls.is_some() {
             tls_port
         } else {
@@ -69,6 +72,7 @@ impl RedisServer {
             plain_port: port,
             password,
             config,
+            hosts: options.hosts.clone(),
             dir,
         };
         server.wait_ready()?;
@@ -121,7 +125,8 @@ impl RedisServer {
     /// If it does not start.
     pub fn restart(&mut self) {
         self.child.kill();
-        self.child = run(&self.config, self.dir.path()).expect("redis-server starts again");
+        let again = run(&self.config, self.dir.path(), self.hosts.as_deref());
+        self.child = again.expect("redis-server starts again");
         self.wait_ready().expect("redis-server answers again");
     }
 
@@ -140,9 +145,19 @@ impl RedisServer {
     }
 }
 
-pub(crate) fn run(config: &Path, dir: &Path) -> anyhow::Result<Child> {
-    let log = dir.join("log");
-    Child::start(redis_program(), &[config.display().to_string()], &log)
+fn run(config: &Path, dir: &Path, hosts: Option<&Path>) -> anyhow::Result<Child> {
+    start_redis(&[config.display().to_string()], &dir.join("log"), hosts)
+}
+
+pub(crate) fn start_redis(
+    args: &[String],
+    log: &Path,
+    hosts: Option<&Path>,
+) -> anyhow::Result<Child> {
+    match hosts {
+        Some(hosts) => Child::start_with_hosts(hosts, redis_program(), args, log),
+        None => Child::start(redis_program(), args, log),
+    }
 }
 
 fn conf(options: &RedisOptions, dir: &Path, port: u16, tls_port: u16) -> String {

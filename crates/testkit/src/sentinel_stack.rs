@@ -2,11 +2,11 @@
 //!
 //! It must not be started from a thread that ends before the test: the servers die with that thread.
 
+use std::path::Path;
 use std::time::Duration;
 
-use crate::process::Child;
-use crate::program::redis_program;
-use crate::redis_server::{RedisOptions, RedisServer, ask};
+use crate::process::{Child, can_have_own_hosts};
+use crate::redis_server::{RedisOptions, RedisServer, ask, start_redis};
 use crate::tls::Certificates;
 use crate::{free_port, until};
 
@@ -23,6 +23,9 @@ pub struct SentinelOptions {
     pub min_replicas_to_write: u32,
     pub aof: bool,
     pub tls: Option<Certificates>,
+    /// Names that the nodes announce in place of 127.0.0.1; only the servers themselves can resolve them.
+    /// [`SentinelStack::can_announce_names`] says whether that is possible here.
+    pub names: Option<[String; 3]>,
 }
 
 impl Default for SentinelOptions {
@@ -35,6 +38,7 @@ impl Default for SentinelOptions {
             min_replicas_to_write: 1,
             aof: true,
             tls: None,
+            names: None,
         }
     }
 }
@@ -45,6 +49,7 @@ pub struct SentinelStack {
     /// Dropped first, so that nothing is failed over while the servers end.
     sentinels: Vec<Sentinel>,
     nodes: Vec<RedisServer>,
+    _hosts: Option<tempfile::NamedTempFile>,
     options: SentinelOptions,
 }
 
@@ -65,21 +70,25 @@ impl SentinelStack {
     /// # Panics
     /// If that does not happen in time.
     pub fn start(options: SentinelOptions) -> Self {
-        let mut nodes = vec![RedisServer::start(&node_options(&options, None))];
-        for _ in 0..2 {
-            let master = nodes[0].port();
-            nodes.push(RedisServer::start(&node_options(&options, Some(master))));
+        let hosts = options.names.as_ref().map(hosts_file);
+        let own_hosts = hosts.as_ref().map(tempfile::NamedTempFile::path);
+        let mut nodes: Vec<RedisServer> = Vec::new();
+        for node in 0..3 {
+            let master = nodes.first().map(RedisServer::port);
+            let settings = node_options(&options, node, master, own_hosts);
+            nodes.push(RedisServer::start(&settings));
         }
         until("both replicas are in step", READY_TIMEOUT, || {
             let info = nodes[0].command("INFO replication");
             info.matches("state=online").count() == 2
         });
         let sentinels = (0..3)
-            .map(|_| Sentinel::start(&options, nodes[0].port()))
+            .map(|node| Sentinel::start(&options, node, nodes[0].port(), own_hosts))
             .collect();
         let stack = Self {
             sentinels,
             nodes,
+            _hosts: hosts,
             options,
         };
         until(
@@ -88,6 +97,11 @@ impl SentinelStack {
             || stack.agreed(),
         );
         stack
+    }
+
+    /// Whether a stack can announce names here; says so on stderr where a test has to be skipped.
+    pub fn can_announce_names() -> bool {
+        can_have_own_hosts()
     }
 
     fn agreed(&self) -> bool {
@@ -159,11 +173,12 @@ impl SentinelStack {
     /// What Sentinels are after the loss of their files: they watch the given node and count fail-overs from 0.
     pub fn forget(&self, master: usize) {
         let (name, port) = (Self::MASTER, self.nodes[master].port());
+        let host = self.options.host(master);
         for sentinel in &self.sentinels {
             self.ask_sentinel(sentinel, &format!("SENTINEL REMOVE {name}"));
             self.ask_sentinel(
                 sentinel,
-                &format!("SENTINEL MONITOR {name} 127.0.0.1 {port} 2"),
+                &format!("SENTINEL MONITOR {name} {host} {port} 2"),
             );
         }
     }
@@ -180,7 +195,29 @@ impl SentinelStack {
     }
 }
 
-fn node_options(options: &SentinelOptions, master_port: Option<u16>) -> RedisOptions {
+impl SentinelOptions {
+    /// Under which host a node and the Sentinel of the same number are known.
+    fn host(&self, node: usize) -> &str {
+        match &self.names {
+            Some(names) => &names[node],
+            None => "127.0.0.1",
+        }
+    }
+}
+
+fn hosts_file(names: &[String; 3]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let line = format!("127.0.0.1 localhost {}\n", names.join(" "));
+    std::fs::write(file.path(), line).expect("a hosts file");
+    file
+}
+
+fn node_options(
+    options: &SentinelOptions,
+    node: usize,
+    master_port: Option<u16>,
+    hosts: Option<&Path>,
+) -> RedisOptions {
     let mut extra = vec!["min-replicas-max-lag 2".to_owned()];
     if options.min_replicas_to_write > 0 {
         extra.push(format!(
@@ -192,18 +229,27 @@ fn node_options(options: &SentinelOptions, master_port: Option<u16>) -> RedisOpt
         extra.push("tls-replication yes".to_owned());
     }
     if let Some(port) = master_port {
-        extra.push(format!("replicaof 127.0.0.1 {port}"));
+        extra.push(format!("replicaof {} {port}", options.host(0)));
+    }
+    if options.names.is_some() {
+        extra.push(format!("replica-announce-ip {}", options.host(node)));
     }
     RedisOptions {
         password: options.password.clone(),
         aof: options.aof,
         tls: options.tls.clone(),
         extra,
+        hosts: hosts.map(Path::to_owned),
     }
 }
 
 impl Sentinel {
-    fn start(options: &SentinelOptions, master_port: u16) -> Self {
+    fn start(
+        options: &SentinelOptions,
+        node: usize,
+        master_port: u16,
+        hosts: Option<&Path>,
+    ) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("kq-sentinel-")
             .tempdir()
@@ -215,7 +261,15 @@ impl Sentinel {
             format!("port {plain_port}"),
             "bind 127.0.0.1".to_owned(),
             format!("dir {}", dir.path().display()),
-            format!("sentinel monitor {name} 127.0.0.1 {master_port} 2"),
+        ];
+        if options.names.is_some() {
+            lines.push("sentinel resolve-hostnames yes".to_owned());
+            lines.push("sentinel announce-hostnames yes".to_owned());
+            lines.push(format!("sentinel announce-ip {}", options.host(node)));
+        }
+        let master = options.host(0);
+        lines.extend([
+            format!("sentinel monitor {name} {master} {master_port} 2"),
             format!(
                 "sentinel down-after-milliseconds {name} {}",
                 options.down_after_ms
@@ -225,7 +279,7 @@ impl Sentinel {
                 options.failover_timeout_ms
             ),
             format!("sentinel parallel-syncs {name} 2"),
-        ];
+        ]);
         if let Some(password) = &options.password {
             lines.push(format!("sentinel auth-pass {name} {password}"));
         }
@@ -239,8 +293,8 @@ impl Sentinel {
         }
         std::fs::write(&config, lines.join("\n") + "\n").expect("the sentinel's settings");
         let args = [config.display().to_string(), "--sentinel".to_owned()];
-        let child = Child::start(redis_program(), &args, &dir.path().join("log"))
-            .expect("redis-sentinel starts");
+        let child = start_redis(&args, &dir.path().join("log"), hosts);
+        let child = child.expect("redis-sentinel starts");
         let port = if options.tls.is_some() {
             tls_port
         } else {

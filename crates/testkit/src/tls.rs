@@ -1,4 +1,4 @@
-//! Certificates for a test: an authority and a certificate for 127.0.0.1, made by the openssl program.
+//! Certificates for a test: an authority and a certificate for 127.0.0.1 or for a name, made by the openssl program.
 //!
 //! It must not reuse any: each test makes its own.
 
@@ -13,18 +13,25 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes an authority, and a certificate that serves servers and clients alike.
+    /// Makes an authority, and a certificate for 127.0.0.1 that serves servers and clients alike.
     ///
     /// # Panics
     /// If openssl fails.
     pub fn make() -> Self {
+        Self::make_for("IP:127.0.0.1,DNS:localhost")
+    }
+
+    /// As [`Self::make`], for other subjects than 127.0.0.1: `DNS:name` or `IP:address`, with commas between them.
+    ///
+    /// # Panics
+    /// If openssl fails.
+    pub fn make_for(subjects: &str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("kq-tls-")
             .tempdir()
             .expect("a temporary directory");
         let p = dir.path();
-        std::fs::write(p.join("ext"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-            .expect("a file");
+        std::fs::write(p.join("ext"), format!("subjectAltName={subjects}\n")).expect("a file");
         let ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         openssl(
             p,

@@ -73,6 +73,12 @@ pub enum TunnelError {
         /// The Service that it is for.
         service: String,
     },
+    /// No port of 127.0.0.1 can be had.
+    #[error("could not listen on a free port of 127.0.0.1")]
+    Listen {
+        /// The refusal.
+        source: io::Error,
+    },
     /// Another tunnel of this stack runs.
     #[error("a tunnel of this stack runs already (pid {pid})")]
     Running {

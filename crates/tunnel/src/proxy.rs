@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,16 +21,31 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(listener: TcpListener, road: Arc<Road>, stop: CancellationToken) {
     let mut open = JoinSet::new();
     loop {
+        let accepted = stop.run_until_cancelled(accept(&listener, &mut open)).await;
+        let Some(client) = accepted else {
+            break;
+        };
+        let counted = Counted::new(Arc::clone(&road));
+        open.spawn(async move { counted.0.carry(client).await });
+    }
+    drop(listener);
+    let drained = timeout(DRAIN, async { while open.join_next().await.is_some() {} });
+    if drained.await.is_err() {
+        open.shutdown().await;
+    }
+}
+
+/// The next connection; meanwhile those that have ended are forgotten.
+pub(crate) async fn accept(listener: &TcpListener, open: &mut JoinSet<()>) -> TcpStream {
+    loop {
         tokio::select! {
-            () = stop.cancelled() => break,
             Some(_) = open.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((client, _)) => {
                     if let Err(error) = client.set_nodelay(true) {
                         tracing::debug!(%error, "nodelay");
                     }
-                    let counted = Counted::new(Arc::clone(&road));
-                    open.spawn(async move { counted.0.carry(client).await });
+                    return client;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept");
@@ -38,11 +53,6 @@ pub async fn serve(listener: TcpListener, road: Arc<Road>, stop: CancellationTok
                 }
             },
         }
-    }
-    drop(listener);
-    let drained = timeout(DRAIN, async { while open.join_next().await.is_some() {} });
-    if drained.await.is_err() {
-        open.shutdown().await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod error;
 mod exchange;
+mod names;
 mod verbs;
 
 pub use error::ApiError;

@@ -86,7 +86,7 @@ impl Cluster {
     }
 
     /// Reads one object; `None` where it is not.
-    pub(crate) async fn get(&self, object: &ObjectRef) -> Result<Option<Json>, Error> {
+    pub async fn get(&self, object: &ObjectRef) -> Result<Option<Json>, Error> {
         let path = self.object_path(object).await?;
         match self.get_path(&path).await {
             Ok(answer) => Ok(Some(answer.body)),
@@ -96,7 +96,7 @@ impl Cluster {
     }
 
     /// Lists the objects of a kind, in one namespace or everywhere, by label selector. A kind that is not served has none.
-    pub(crate) async fn list(
+    pub async fn list(
         &self,
         api_version: &str,
         kind: &str,
@@ -315,7 +315,7 @@ fn base(api_version: &str) -> String {
     format!("/{root}/{api_version}")
 }
 
-fn collection(api_version: &str, kind: &Kind, namespace: Option<&str>) -> String {
+pub(super) fn collection(api_version: &str, kind: &Kind, namespace: Option<&str>) -> String {
     let mut path = base(api_version);
     if let (true, Some(namespace)) = (kind.namespaced, namespace) {
         let _written = write!(path, "/namespaces/{namespace}");

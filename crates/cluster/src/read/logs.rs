@@ -38,7 +38,8 @@ pub struct LogOptions {
     pub namespaces: Vec<String>,
     /// Label selector of the pods.
     pub selector: Option<String>,
-    /// Components to read; all where there are none.
+    /// What to read; everything where there are none. A pod by its name, the pods of a component or whose names begin so
+    /// (`redis` is `redis-node-0`), or containers by their name, which wins over a pod's beginning.
     pub components: Vec<String>,
     /// Lines from before, a container; all of them where it is absent.
     pub tail: Option<i64>,
@@ -51,9 +52,22 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
-    fn chooses(&self, pod: &PodView) -> bool {
-        self.components.is_empty() || self.components.contains(&pod.component)
+    fn chooses(&self, pod: &PodView, container: &str) -> bool {
+        let all = self.components.is_empty();
+        all || self.components.iter().any(|it| names(it, pod, container))
     }
+}
+
+/// Whether a word of the user's names this container of a pod.
+fn names(word: &str, pod: &PodView, container: &str) -> bool {
+    if pod.name == word || container == word {
+        return true;
+    }
+    if pod.containers.iter().any(|it| it.name == word) {
+        return false;
+    }
+    let rest = pod.name.strip_prefix(word);
+    pod.component == word || rest.is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// Sends lines until the receiver is dropped, or, without `follow`, until everything was read.
@@ -128,8 +142,10 @@ async fn sources(cluster: &Cluster, options: &LogOptions) -> Result<Vec<(Source,
     let mut all = Vec::new();
     for namespace in &options.namespaces {
         let found = pods(cluster, namespace, options.selector.as_deref()).await?;
-        for pod in found.iter().filter(|it| options.chooses(it)) {
-            for container in pod.containers.iter().filter(|it| it.state != "waiting") {
+        for pod in &found {
+            let chosen = pod.containers.iter();
+            let chosen = chosen.filter(|it| options.chooses(pod, &it.name));
+            for container in chosen.filter(|it| it.state != "waiting") {
                 let ended = container.state == "terminated";
                 all.push((Source::new(pod, container), ended));
             }
@@ -160,6 +176,32 @@ async fn once(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read::views::pod;
+    use serde_json::json;
+
+    #[test]
+    fn a_word_names_a_pod_a_component_a_beginning_or_a_container() {
+        let redis = pod(
+            &json!({"metadata": {"name": "redis-node-0", "labels": {"app.kubernetes.io/component": "node"}},
+            "status": {"containerStatuses": [{"name": "redis"}, {"name": "sentinel"}]}}),
+        );
+        let chosen = |words: &[&str]| {
+            let options = LogOptions {
+                components: words.iter().map(|it| (*it).to_owned()).collect(),
+                ..LogOptions::default()
+            };
+            let names = redis.containers.iter().map(|it| it.name.clone());
+            let names = names.filter(|it| options.chooses(&redis, it));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(chosen(&[]), "redis sentinel");
+        assert_eq!(chosen(&["redis"]), "redis");
+        assert_eq!(chosen(&["sentinel"]), "sentinel");
+        assert_eq!(chosen(&["node"]), "redis sentinel");
+        assert_eq!(chosen(&["redis-node"]), "redis sentinel");
+        assert_eq!(chosen(&["redis-node-0"]), "redis sentinel");
+        assert_eq!(chosen(&["redis-n", "api"]), "");
+    }
 
     #[tokio::test]
     async fn an_instance_is_read_until_it_ended_and_once_more() {

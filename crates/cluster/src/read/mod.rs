@@ -1,14 +1,29 @@
-//! What commands that look at a stack ask for: pods, events, autoscalers, logs; and the Secrets that are made once.
+//! What commands that look at a stack ask for: pods, workloads, releases, autoscalers, events, logs, rights; and the
+//! Secrets that are made once.
 //! Must not write anything but such a Secret.
 
 mod follow;
+mod health;
 mod logs;
+mod manifest;
+mod rights;
+mod scaling;
 mod secret;
+mod services;
 mod views;
+mod workloads;
 
-pub use logs::{LogLine, LogOptions, follow_logs};
-pub use secret::{Made, Wanted, ensure_secret, read_secret};
-pub use views::{
-    AutoscalerView, ContainerView, EventView, PodView, ScalerView, autoscalers, events, pods,
-    scalers,
+pub use health::{
+    ApiServiceView, ClaimView, LeavingView, SaysView, StorageClassView, api_service, claims,
+    leaving, says, storage_classes,
 };
+pub use logs::{LogLine, LogOptions, follow_logs};
+pub use manifest::release_manifest;
+pub use rights::{Granted, Right, rights};
+pub use scaling::{
+    AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers, scalers_everywhere,
+};
+pub use secret::{Made, Wanted, ensure_secret, read_secret};
+pub use services::{ServiceView, service};
+pub use views::{ContainerView, EventView, PodView, events, pods};
+pub use workloads::{ReleaseView, WorkloadView, releases, workloads};

@@ -1,4 +1,4 @@
-//! Pods, events, autoscalers and scalers, with the fields that a status screen shows.
+//! Pods and events, with the fields that a status screen shows.
 //! Must not judge.
 
 use kube::core::params::ListParams;
@@ -16,6 +16,8 @@ pub struct ContainerView {
     pub name: String,
     /// Its image, as the pod asks for it.
     pub image: String,
+    /// The image that runs, by digest; empty before it does.
+    pub image_id: String,
     /// Whether it takes traffic.
     pub ready: bool,
     /// It runs before the others.
@@ -50,6 +52,8 @@ pub struct PodView {
     pub ip: String,
     /// When it was made, RFC 3339.
     pub created: String,
+    /// What the scheduler or the kubelet says about the pod as a whole: no node has room, it was evicted.
+    pub reason: String,
     /// Its containers, those that run first before the others.
     pub containers: Vec<ContainerView>,
 }
@@ -58,6 +62,28 @@ impl PodView {
     /// Restarts of all its containers.
     pub fn restarts(&self) -> u32 {
         self.containers.iter().map(|it| it.restarts).sum()
+    }
+
+    /// Why it takes no traffic; empty where it does, and where nothing is known yet.
+    pub fn why_not_ready(&self) -> String {
+        if self.ready || self.phase == "Terminating" {
+            return String::new();
+        }
+        if !self.reason.is_empty() {
+            return self.reason.clone();
+        }
+        let behind = |it: &&ContainerView| !(it.ready || it.init && it.state == "terminated");
+        let Some(it) = self.containers.iter().find(behind) else {
+            return String::new();
+        };
+        let words = match (it.reason.as_str(), it.state.as_str()) {
+            ("", "running") => "its probe does not pass yet",
+            ("", state) => state,
+            (reason, _) => reason,
+        };
+        let ended = it.last_end.as_ref();
+        let ended = ended.map_or_else(String::new, |end| format!(", last ended: {end}"));
+        format!("{}: {words}{ended}", it.name)
     }
 }
 
@@ -99,11 +125,22 @@ pub(crate) fn pod(it: &Json) -> PodView {
         node: text(it, "/spec/nodeName").to_owned(),
         ip: text(it, "/status/podIP").to_owned(),
         created: text(it, "/metadata/creationTimestamp").to_owned(),
+        reason: as_a_whole(it),
         containers: init
             .map(|it| container(it, true))
             .chain(main.map(|it| container(it, false)))
             .collect(),
     }
+}
+
+fn as_a_whole(it: &Json) -> String {
+    let scheduled = condition(it, "PodScheduled").filter(|it| text(it, "/status") == "False");
+    let words = scheduled.map_or_else(
+        || [text(it, "/status/reason"), text(it, "/status/message")],
+        |it| [text(it, "/reason"), text(it, "/message")],
+    );
+    let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
+    words.join(": ")
 }
 
 fn container(it: &Json, init: bool) -> ContainerView {
@@ -113,6 +150,7 @@ fn container(it: &Json, init: bool) -> ContainerView {
     ContainerView {
         name: text(it, "/name").to_owned(),
         image: text(it, "/image").to_owned(),
+        image_id: text(it, "/imageID").to_owned(),
         ready: it["ready"] == true,
         init,
         restarts: number(it, "/restartCount").unwrap_or(0) as u32,
@@ -187,128 +225,6 @@ fn event(it: &Json) -> EventView {
         ),
         last_seen: time.unwrap_or_default().to_owned(),
         count: count.unwrap_or(1) as u32,
-    }
-}
-
-/// One horizontal pod autoscaler.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AutoscalerView {
-    /// Its name.
-    pub name: String,
-    /// `Deployment api`.
-    pub target: String,
-    /// Fewest replicas.
-    pub min: u32,
-    /// Most replicas.
-    pub max: u32,
-    /// Replicas as it saw them last.
-    pub current: u32,
-    /// Replicas that it wants.
-    pub desired: u32,
-    /// What it reads now, as the API writes it (`currentMetrics`).
-    pub metrics: Json,
-    /// Conditions that say that it does not work as it should, `type: reason: message`.
-    pub problems: Vec<String>,
-}
-
-/// The autoscalers of a namespace, sorted by name.
-pub async fn autoscalers(cluster: &Cluster, namespace: &str) -> Result<Vec<AutoscalerView>, Error> {
-    let found = cluster
-        .list(
-            "autoscaling/v2",
-            "HorizontalPodAutoscaler",
-            Some(namespace),
-            None,
-        )
-        .await?;
-    let mut all: Vec<AutoscalerView> = found.iter().map(autoscaler).collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(all)
-}
-
-fn autoscaler(it: &Json) -> AutoscalerView {
-    let count = |at: &str, default: i64| number(it, at).unwrap_or(default) as u32;
-    AutoscalerView {
-        name: text(it, "/metadata/name").to_owned(),
-        target: target(it, "/spec/scaleTargetRef"),
-        min: count("/spec/minReplicas", 1),
-        max: count("/spec/maxReplicas", 1),
-        current: count("/status/currentReplicas", 0),
-        desired: count("/status/desiredReplicas", 0),
-        metrics: it
-            .pointer("/status/currentMetrics")
-            .cloned()
-            .unwrap_or_default(),
-        problems: problems(it, &["AbleToScale", "ScalingActive"]),
-    }
-}
-
-fn target(it: &Json, at: &str) -> String {
-    let kind = text(it, &format!("{at}/kind"));
-    let kind = if kind.is_empty() { "Deployment" } else { kind };
-    format!("{kind} {}", text(it, &format!("{at}/name")))
-}
-
-fn problems(it: &Json, good: &[&str]) -> Vec<String> {
-    let conditions = items(it, "/status/conditions").iter();
-    conditions
-        .filter(|it| good.contains(&text(it, "/type")) && text(it, "/status") == "False")
-        .map(|it| {
-            format!(
-                "{}: {}: {}",
-                text(it, "/type"),
-                text(it, "/reason"),
-                text(it, "/message")
-            )
-        })
-        .collect()
-}
-
-/// One `ScaledObject`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ScalerView {
-    /// Its name.
-    pub name: String,
-    /// `Deployment worker`.
-    pub target: String,
-    /// Its autoscaler's name.
-    pub autoscaler: String,
-    /// Whether KEDA accepted it.
-    pub ready: bool,
-    /// Whether there is work (replicas above zero are wanted).
-    pub active: bool,
-    /// Whether somebody paused it.
-    pub paused: bool,
-    /// Whether a trigger cannot be read and the fallback counts.
-    pub fallback: bool,
-    /// When a trigger was last active, RFC 3339.
-    pub last_active: String,
-    /// Conditions that say that it does not work as it should.
-    pub problems: Vec<String>,
-}
-
-/// The `ScaledObjects` of a namespace, sorted by name; none where KEDA is not installed.
-pub async fn scalers(cluster: &Cluster, namespace: &str) -> Result<Vec<ScalerView>, Error> {
-    let found = cluster
-        .list("keda.sh/v1alpha1", "ScaledObject", Some(namespace), None)
-        .await?;
-    let mut all: Vec<ScalerView> = found.iter().map(scaler).collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(all)
-}
-
-fn scaler(it: &Json) -> ScalerView {
-    let is = |kind: &str| condition(it, kind).is_some_and(|it| text(it, "/status") == "True");
-    ScalerView {
-        name: text(it, "/metadata/name").to_owned(),
-        target: target(it, "/spec/scaleTargetRef"),
-        autoscaler: text(it, "/status/hpaName").to_owned(),
-        ready: is("Ready"),
-        active: is("Active"),
-        paused: is("Paused"),
-        fallback: is("Fallback"),
-        last_active: text(it, "/status/lastActiveTime").to_owned(),
-        problems: problems(it, &["Ready"]),
     }
 }
 

@@ -33,20 +33,31 @@ fn a_pod_that_is_leaving_is_not_ready() {
 }
 
 #[test]
-fn scalers_and_autoscalers_tell_their_problems() {
-    let it = scaler(
-        &json!({"metadata": {"name": "w"}, "spec": {"scaleTargetRef": {"name": "worker"}},
-        "status": {"hpaName": "keda-hpa-w", "conditions": [
-            {"type": "Ready", "status": "False", "reason": "Check", "message": "no redis"},
-            {"type": "Active", "status": "True"}]}}),
+fn a_pod_says_why_it_is_not_ready() {
+    let why =
+        |status: Json| pod(&json!({"metadata": {"name": "a"}, "status": status})).why_not_ready();
+    assert_eq!(
+        why(
+            json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]})
+        ),
+        "Unschedulable: 0/1 nodes"
     );
-    assert_eq!(it.target, "Deployment worker");
-    assert!(it.active && !it.ready && !it.paused);
-    assert_eq!(it.problems, ["Ready: Check: no redis"]);
-    let it = autoscaler(
-        &json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "api"}},
-        "status": {"currentReplicas": 2, "desiredReplicas": 3, "conditions": [{"type": "ScalingLimited", "status": "False"}]}}),
+    assert_eq!(
+        why(
+            json!({"initContainerStatuses": [{"name": "init", "ready": false, "state": {"terminated": {"reason": "Completed"}}}],
+            "containerStatuses": [{"name": "api", "ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 1}}}]})
+        ),
+        "api: CrashLoopBackOff, last ended: Error (exit code 1)"
     );
-    assert_eq!((it.min, it.max, it.current, it.desired), (1, 5, 2, 3));
-    assert!(it.problems.is_empty());
+    assert_eq!(
+        why(
+            json!({"containerStatuses": [{"name": "api", "ready": false, "state": {"running": {}}}]})
+        ),
+        "api: its probe does not pass yet"
+    );
+    assert_eq!(
+        why(json!({"conditions": [{"type": "Ready", "status": "True"}]})),
+        ""
+    );
 }

@@ -8,5 +8,6 @@ mod crowds;
 mod cutter;
 mod faults;
 mod features;
+mod reach;
 mod security;
 mod support;

@@ -5,6 +5,7 @@ mod apply;
 mod command;
 mod fetch;
 mod history;
+mod look;
 mod marks;
 mod remove;
 mod render;
@@ -19,10 +20,11 @@ use serde_json::{Map, Value};
 
 pub use apply::Applied;
 pub use history::{Revision, Status};
+pub use look::Looked;
 pub use remove::Removed;
 pub use render::Rendered;
 pub use repair::{LeaseHeld, Repaired};
-pub use version::Version;
+pub use version::{Version, version};
 
 use crate::private::folder;
 use crate::{Action, Mask, ReleaseName, ToolError};

@@ -2,6 +2,10 @@
 //! Must not guess: a version that cannot be read is an error.
 
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use kedactl_exec::{CancellationToken, Job};
 
 use crate::{Action, ToolError};
 
@@ -51,6 +55,15 @@ impl Version {
         }
         Ok(version)
     }
+}
+
+/// Asks a helm for its version, without a stack and without a folder.
+pub async fn version(program: &Path, within: Duration) -> Result<Version, ToolError> {
+    let job = Job::new(program)
+        .args(["version", "--short"])
+        .without_env("HELM_");
+    let ended = job.within(within).run(&CancellationToken::new()).await?;
+    Version::parse(&ended.stdout)
 }
 
 impl fmt::Display for Version {

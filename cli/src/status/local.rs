@@ -1,79 +1,14 @@
-//! What `status` says, as one document (`kedactl.status/v1`) that both the text and the JSON are made from.
+//! The document of a stack of processes.
 //!
-//! It must not fetch anything: the state and the queue's numbers are handed in.
+//! It must not believe a process that is not there.
 
+use super::{Metric, Process, Queue, Redis, Scaler, Status, Workload};
 use kedactl_exec::ProcId;
-use kedactl_local::{PodState, ScalerState, ServerState, StackState};
-use serde::Serialize;
-
-/// One screen of a stack.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Status {
-    pub schema: &'static str,
-    pub stack: String,
-    pub provider: &'static str,
-    /// `starting`, `running`, `stopping`, or `unsupervised` where the supervisor is dead.
-    pub phase: String,
-    /// Where users reach the API, host:port.
-    pub address: String,
-    pub metrics_address: String,
-    pub up_seconds: u64,
-    pub problem: Option<String>,
-    pub queue: Option<Queue>,
-    pub redis: Redis,
-    pub workloads: Vec<Workload>,
-    pub scalers: Vec<ScalerState>,
-    pub processes: Vec<Process>,
-}
-
-/// One queue's numbers.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Queue {
-    pub name: String,
-    pub waiting: u64,
-    pub running: u64,
-    pub delayed: u64,
-    pub dead: u64,
-    pub paused: bool,
-    /// What KEDA's own script reads: waiting and running.
-    pub keda: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Redis {
-    pub master: Option<String>,
-    pub replicas_online: u32,
-    pub quorum: bool,
-    pub failovers: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Workload {
-    pub name: String,
-    pub desired: u32,
-    pub ready: u32,
-    pub scaled_by: Option<String>,
-    pub reason: String,
-}
-
-/// One process of the stack.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Process {
-    pub name: String,
-    /// `api`, `worker`, `redis-master`, `redis-replica`, `sentinel`, `proxy`, `supervisor`.
-    pub role: String,
-    /// Absent while it does not run.
-    pub pid: Option<u32>,
-    pub ready: bool,
-    pub port: Option<u16>,
-    pub restarts: u32,
-    pub age_seconds: u64,
-    pub note: String,
-}
+use kedactl_local::{MetricState, PodState, ScalerState, ServerState, StackState};
 
 impl Status {
     /// `now` is milliseconds since the Unix epoch.
-    pub(crate) fn new(state: &StackState, queue: Option<Queue>, now: u64) -> Self {
+    pub(crate) fn of_local(state: &StackState, queue: Option<Queue>, now: u64) -> Self {
         let supervised = state.supervisor.alive();
         let phase = if supervised {
             format!("{:?}", state.phase).to_lowercase()
@@ -86,7 +21,7 @@ impl Status {
         Self {
             schema: "kedactl.status/v1",
             stack: state.stack.clone(),
-            provider: "local",
+            provider: "local".to_owned(),
             phase,
             address: state.endpoints.api.clone(),
             metrics_address: state.endpoints.api_metrics.clone(),
@@ -100,8 +35,13 @@ impl Status {
                 failovers: state.redis.failovers,
             },
             workloads: workloads(state),
-            scalers: state.scalers.values().cloned().collect(),
+            scalers: state.scalers.values().map(scaler).collect(),
             processes: processes(state, now),
+            cluster: None,
+            releases: None,
+            tunnel: None,
+            last_run: None,
+            gaps: Vec::new(),
         }
     }
 }
@@ -117,6 +57,34 @@ fn workloads(state: &StackState) -> Vec<Workload> {
     state.workloads.iter().map(workload).collect()
 }
 
+fn scaler(it: &ScalerState) -> Scaler {
+    let metric = |it: &MetricState| Metric {
+        name: it.name.clone(),
+        value: it.value,
+        target: it.target,
+        target_type: it.target_type.clone(),
+    };
+    Scaler {
+        kind: it.kind.clone(),
+        name: it.name.clone(),
+        target: it.target.clone(),
+        min: it.min,
+        max: it.max,
+        current: it.current,
+        desired: it.desired,
+        active: it.active,
+        paused: false,
+        fallback: false,
+        metrics: it.metrics.iter().map(metric).collect(),
+        reason: it.reason.clone(),
+        decided_at: it.decided_at,
+        scaled_at: it.scaled_at,
+        last_active_at: it.last_active_at,
+        created_at: Some(it.created_at),
+        error: it.error.clone(),
+    }
+}
+
 fn processes(state: &StackState, now: u64) -> Vec<Process> {
     let supervisor = Process {
         name: "supervisor".to_owned(),
@@ -127,6 +95,8 @@ fn processes(state: &StackState, now: u64) -> Vec<Process> {
         restarts: 0,
         age_seconds: since(now, state.started_at),
         note: String::new(),
+        namespace: None,
+        node: None,
     };
     let redis = state
         .redis
@@ -165,6 +135,8 @@ fn server(it: &ServerState, role: &str, now: u64) -> Process {
             .clone()
             .map(|exit| format!("last ended: {exit}"))
             .unwrap_or_default(),
+        namespace: None,
+        node: None,
     }
 }
 
@@ -182,6 +154,8 @@ fn pod(it: &PodState, workload: &str, now: u64) -> Process {
         restarts: it.restarts,
         age_seconds: since(now, it.started_at.unwrap_or(it.created_at)),
         note: it.note.clone(),
+        namespace: None,
+        node: None,
     }
 }
 

@@ -1,0 +1,47 @@
+//! Where a stack's API is reached from this machine, and a fail-over of its Redis.
+//!
+//! Must not open a tunnel: who wants one asks for it.
+
+use std::time::Duration;
+
+use kedactl_queue::Failover;
+use kedactl_tunnel::ServiceStatus;
+
+use crate::{Live, StackError};
+
+/// The Service of the API.
+const SERVICE: &str = "api";
+/// How long a fail-over may take: one attempt of the Sentinels.
+const FAIL_OVER_WITHIN: Duration = Duration::from_secs(30);
+
+impl Live {
+    /// URL of the API: by the tunnel, else by the Ingress, else by the address that a load balancer gave.
+    pub async fn api_url(&self) -> Result<String, StackError> {
+        let config = &self.record().config;
+        let service = format!("{}/{SERVICE}", config.namespace);
+        let tunnel = kedactl_tunnel::status(&self.home().tunnel()).await;
+        let ports: Vec<ServiceStatus> = tunnel.map_or_else(|_| Vec::new(), |it| it.services);
+        let port = ports.iter().find(|it| it.service == service);
+        if let Some(it) = port.filter(|it| it.healthy) {
+            return Ok(format!("http://{}", it.local));
+        }
+        if let Some(ingress) = &config.ingress {
+            return Ok(format!("https://{}", ingress.host));
+        }
+        let view = kedactl_cluster::service(self.cluster(), &config.namespace, SERVICE).await?;
+        let given = view.and_then(|it| it.external.into_iter().next());
+        if let Some(host) = given {
+            return Ok(format!("http://{host}:{}", config.api.port));
+        }
+        Err(StackError::NoAddress {
+            stack: self.home().stack().to_owned(),
+            why: port.and_then(|it| it.problem.clone()),
+        })
+    }
+
+    /// Makes the Sentinels promote a replica, and waits until it takes writes.
+    pub async fn fail_over(&self) -> Result<Failover, StackError> {
+        let config = self.redis().await?.config();
+        Ok(kedactl_queue::fail_over(config, FAIL_OVER_WITHIN).await?)
+    }
+}

@@ -1,0 +1,162 @@
+//! Asks everybody at once.
+//!
+//! Must not let one that is slow or refuses keep the others away.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kedactl_cluster::{PodView, ReleaseView, WorkloadView};
+use kedactl_queue::{Inspector, Survey};
+use tokio::time::timeout;
+
+use super::parts::{self, ReleaseStatus, WorkloadStatus};
+use super::{ClusterStatus, QueueStatus, Status};
+use crate::{Live, StackError};
+
+/// How long Redis may take, with the way to it: what it knows is shown beside what the API server knows, not before.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// What is in one namespace.
+#[derive(Debug, Default)]
+struct Space {
+    releases: Vec<ReleaseView>,
+    workloads: Vec<WorkloadView>,
+    pods: Vec<PodView>,
+}
+
+/// One look at a stack.
+pub(crate) async fn gather(live: &Live) -> Status {
+    let (cluster, home) = (live.cluster(), live.home().tunnel());
+    let namespace = &live.record().config.namespace;
+    let ((spaces, mut gaps), scaled, autoscalers, (queue, redis), tunnel) = tokio::join!(
+        spaces(live),
+        kedactl_cluster::scalers(cluster, namespace),
+        kedactl_cluster::autoscalers(cluster, namespace),
+        of_redis(live),
+        kedactl_tunnel::status(&home),
+    );
+    let scaled = or_gap(scaled, "ScaledObjects", &mut gaps);
+    let autoscalers = or_gap(autoscalers, "autoscalers", &mut gaps);
+    let workloads: Vec<WorkloadView> = all(&spaces, |it| &it.workloads);
+    let scalers = parts::scalers(&scaled, &autoscalers, &workloads, now());
+    let own = workloads.iter().filter(|it| it.namespace == *namespace);
+    Status {
+        cluster: ClusterStatus {
+            context: cluster.context().to_owned(),
+            server: cluster.server().to_owned(),
+            uid: cluster.uid().to_owned(),
+            version: cluster.version().to_owned(),
+        },
+        releases: all(&spaces, |it| &it.releases)
+            .into_iter()
+            .map(|it| ReleaseStatus::of(it, &workloads))
+            .collect(),
+        workloads: own.map(|it| WorkloadStatus::of(it, &scalers)).collect(),
+        scalers,
+        pods: all(&spaces, |it| &it.pods),
+        queue,
+        redis,
+        tunnel: tunnel.map_err(|error| error.to_string()),
+        last_run: live.record().last_run.clone(),
+        gaps,
+    }
+}
+
+/// Every namespace side by side, and what could not be read of them.
+async fn spaces(live: &Live) -> (Vec<Space>, Vec<String>) {
+    let names: BTreeSet<String> = live.namespaces();
+    let looks = names.iter().map(|name| space(live, name));
+    let looks = futures_util::future::join_all(looks).await;
+    let (spaces, gaps): (Vec<_>, Vec<_>) = looks.into_iter().unzip();
+    (spaces, gaps.into_iter().flatten().collect())
+}
+
+async fn space(live: &Live, name: &str) -> (Space, Vec<String>) {
+    let cluster = live.cluster();
+    let (releases, workloads, pods) = tokio::join!(
+        kedactl_cluster::releases(cluster, name),
+        kedactl_cluster::workloads(cluster, name),
+        kedactl_cluster::pods(cluster, name, None),
+    );
+    let mut gaps = Vec::new();
+    let what = |kind: &str| format!("{kind} of namespace {name}");
+    let space = Space {
+        releases: or_gap(releases, &what("releases"), &mut gaps),
+        workloads: or_gap(workloads, &what("workloads"), &mut gaps),
+        pods: or_gap(pods, &what("pods"), &mut gaps),
+    };
+    (space, gaps)
+}
+
+fn or_gap<T>(
+    read: Result<Vec<T>, kedactl_cluster::Error>,
+    what: &str,
+    gaps: &mut Vec<String>,
+) -> Vec<T> {
+    read.unwrap_or_else(|error| {
+        gaps.push(format!("{what}: {}", in_full(&error)));
+        Vec::new()
+    })
+}
+
+/// An error with its causes in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text += &format!(": {words}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+fn all<T: Clone>(spaces: &[Space], part: impl Fn(&Space) -> &Vec<T>) -> Vec<T> {
+    spaces.iter().flat_map(|it| part(it).clone()).collect()
+}
+
+/// The queue's numbers and Redis itself, each for itself.
+async fn of_redis(live: &Live) -> (Result<QueueStatus, String>, Result<Survey, String>) {
+    let late = || "Redis did not answer in time".to_owned();
+    let both = async {
+        let reached = live.redis().await.map_err(|error| in_full(&error))?;
+        let survey = async {
+            let survey = kedactl_queue::survey(reached.config()).await;
+            survey.map_err(|error| in_full(&error))
+        };
+        Ok::<_, String>(tokio::join!(
+            timeout(PATIENCE, numbers(live)),
+            timeout(PATIENCE, survey)
+        ))
+    };
+    match timeout(PATIENCE, both).await {
+        Ok(Ok((queue, redis))) => (
+            queue.unwrap_or_else(|_| Err(late())),
+            redis.unwrap_or_else(|_| Err(late())),
+        ),
+        Ok(Err(reason)) => (Err(reason.clone()), Err(reason)),
+        Err(_) => (Err(late()), Err(late())),
+    }
+}
+
+async fn numbers(live: &Live) -> Result<QueueStatus, String> {
+    let read = async {
+        let (inspector, queue) = (Inspector::new(live.handle().await?), live.queue()?);
+        let counted = live.record().config.list_name();
+        let (stats, keda) = tokio::join!(inspector.stats(&queue), inspector.keda_value(&counted));
+        Ok::<_, StackError>(QueueStatus {
+            name: queue.to_string(),
+            stats: stats?,
+            keda: keda?,
+        })
+    };
+    read.await.map_err(|error| in_full(&error))
+}
+
+/// Seconds since the Unix epoch.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
