@@ -49,10 +49,10 @@ fn every_value_knows_who_set_it() {
         })
         .collect();
     insta::assert_snapshot!(kedactl_tests::filtered(&lines.join("\n"), context.dir()), @r#"
-        name: shop                                  # ./kedactl.yaml:1:7
-          port: 8100                                # [DIR]/project/more.yaml:2:9
-          concurrency: 4                            # ./kedactl.yaml:3:16
-            maxReplicas: 7                          # --set worker.autoscaling.maxReplicas
+        name: shop                                                    # ./kedactl.yaml:1:7
+          port: 8100                                                  # [DIR]/project/more.yaml:2:9
+          concurrency: 4                                              # ./kedactl.yaml:3:16
+            maxReplicas: 7                                            # --set worker.autoscaling.maxReplicas
     "#);
 }
 

@@ -123,7 +123,50 @@ fn tree(changes: &[(Vec<String>, Json)]) -> Json {
     root
 }
 
+/// What may stand in a chart's values.
+fn free() -> impl Strategy<Value = Json> {
+    let text = any::<String>().prop_map(|text| text.replace('\0', ""));
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<u64>().prop_map(Json::from),
+        any::<f64>()
+            .prop_filter("finite", |value| value.is_finite())
+            .prop_map(Json::from),
+        text.clone().prop_map(Json::from),
+        prop::sample::select(vec![
+            "yes", "on", "N", "012", "1_000", "0x1F", "1e3", "1.10", "~", ".nan", "12:30:45", "<<",
+            "=", "null", "true"
+        ])
+        .prop_map(Json::from),
+    ];
+    let tree = leaf.prop_recursive(4, 32, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+            prop::collection::btree_map(text.clone(), inner, 0..5).prop_map(|map| json!(map)),
+        ]
+    });
+    prop::collection::btree_map("[a-z]{1,6}", tree, 0..5).prop_map(|map| json!(map))
+}
+
 proptest! {
+    #[test]
+    fn values_of_a_chart_stay_what_they_are(values in free(), node in free()) {
+        let file = json!({
+            "releases": {"a": {"chart": "./a", "values": values}},
+            "kind": {"config": node},
+        });
+        let loaded = project(&to_yaml(&file).expect("it is YAML")).expect("it is a configuration");
+        let found = |loaded: &Loaded| {
+            let release = loaded.config.release("a").expect("it is wanted");
+            (json!(release.values), json!(loaded.config.kind.config))
+        };
+        prop_assert_eq!(found(&loaded), (values, node));
+        let again = project(&loaded.to_text(false)).expect("what is shown is a configuration");
+        prop_assert_eq!(found(&again), found(&loaded));
+    }
+
     #[test]
     fn any_values_at_known_keys(changes in prop::collection::vec(change(), 1..8)) {
         judge(project(&to_yaml(&tree(&changes)).unwrap()))?;

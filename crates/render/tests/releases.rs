@@ -34,8 +34,8 @@ fn config(env: &str, sets: &[&str]) -> Config {
 }
 
 fn values_of(config: &Config, templates: &Templates, name: &str) -> Result<Json, RenderError> {
-    let name = ReleaseName::new(name).unwrap();
-    let release = config.releases[&name].as_ref().unwrap();
+    let name = ReleaseName::new(name).expect("it is a name");
+    let release = config.releases[&name].as_ref().expect("it is wanted");
     release_values(config, templates, &name, release).map(Json::Object)
 }
 
@@ -48,7 +48,7 @@ fn snapshot(name: &str, values: &Json) {
     settings.set_snapshot_path("../../../templates/rendered");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    let text = kedactl_config::to_yaml(values).unwrap();
+    let text = kedactl_config::to_yaml(values).expect("it is YAML");
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
@@ -136,7 +136,7 @@ fn own(declared: &str, file: &str, text: &str) -> Result<Json, RenderError> {
         project: Some("p".into()),
         ..Request::default()
     };
-    let config = load(&request, &files).unwrap().config;
+    let config = load(&request, &files).expect("the project is right").config;
     let project = Some(Path::new("p"));
     let templates = Templates::load(project, &files)?.with_releases(&config, project, &files)?;
     values_of(&config, &templates, "a")

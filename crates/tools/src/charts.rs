@@ -29,6 +29,7 @@ pub const EMBEDDED_CHARTS: &[(&str, &[(&str, &str)])] = &[(
         "files/redis.sh",
         "files/remember.sh",
         "files/sentinel-alive.sh",
+        "files/sentinel-ready.sh",
         "files/sentinel.sh",
         "templates/_helpers.tpl",
         "templates/configmap.yaml",

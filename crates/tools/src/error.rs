@@ -213,6 +213,10 @@ fn hint_of(said: &str) -> Option<&'static str> {
             "install the release that brings these kinds first (`dependsOn`)",
         ),
         (
+            "updates to statefulset spec for fields other than",
+            "size and class of a volume stay what they were at the first install: put them back, or take the release away first",
+        ),
+        (
             "context deadline exceeded",
             "a hook did not end in time: look at its Job's pods, or raise the release's timeout",
         ),

@@ -1,9 +1,13 @@
-//! Our own chart on a real cluster: a master that goes, all pods that go, and a password that nobody sees.
+//! Our own chart on a real cluster, as the configuration has it: a master that goes, all pods that go, one server alone, and a
+//! password that nobody sees.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use kedactl_config::{Config, Request, SetArg, load};
 use kedactl_exec::Run;
 use kedactl_plan::{Collect, Step};
+use kedactl_render::{Templates, release_values};
 use kedactl_testkit::until;
 use kedactl_tools::CancellationToken;
 
@@ -15,29 +19,36 @@ const NODES: usize = 3;
 struct Stack {
     lab: Lab,
     helm: PathBuf,
+    nodes: usize,
 }
 
 impl Stack {
-    async fn new() -> Self {
-        let lab = Lab::new("redis");
+    /// Three servers with Sentinels, or one without; in a namespace that enforces `restricted`.
+    async fn new(nodes: usize) -> Self {
+        let lab = Lab::new(&format!("redis{nodes}"));
+        let sentinel = match nodes {
+            1 => "",
+            _ => ", sentinel-password: canary-sentinel",
+        };
         lab.apply(&format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: redis}}\nstringData: {{redis-password: '{PASSWORD}', sentinel-password: canary-sentinel}}\n"
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: redis}}\nstringData: {{redis-password: '{PASSWORD}'{sentinel}}}\n"
         ));
-        let (image, tag) = image();
-        let values = format!(
-            "{{fullnameOverride: redis, image: {{registry: '', repository: {image}, tag: '{tag}'}}, \
-             auth: {{existingSecret: redis, existingSecretSentinelPasswordKey: sentinel-password}}, \
-             replica: {{resources: {{requests: {{cpu: 10m, memory: 32Mi}}}}}}, sentinel: {{resources: {{requests: {{cpu: 5m}}}}}}}}"
-        );
+        let config = config(&lab, nodes);
+        let release = config.release("redis").unwrap();
+        let (redis, templates) = (name("redis"), Templates::embedded());
+        let values = release_values(&config, &templates, &redis, release).unwrap();
         let program = helms().pop().unwrap();
-        let release = lab.release("redis-sentinel", &values);
         let sink = Collect::default();
         let step = Step::start(&sink, "redis", "redis");
-        let helm = lab.helm(&program).await;
-        helm.apply(&name("r"), &release, None, &step, &CancellationToken::new())
+        let helm = lab.helm(&program).await.beneath(&redis, values);
+        helm.apply(&redis, release, None, &step, &CancellationToken::new())
             .await
             .unwrap();
-        Self { lab, helm: program }
+        Self {
+            lab,
+            helm: program,
+            nodes,
+        }
     }
 
     /// What redis-cli prints for a command to a pod's server or Sentinel; the password goes by standard input.
@@ -94,7 +105,7 @@ impl Stack {
         ];
         self.lab
             .kubectl(&wanted)
-            .is_ok_and(|ready| ready == NODES.to_string())
+            .is_ok_and(|ready| ready == self.nodes.to_string())
     }
 
     /// Waits until all pods are ready and agree on the master.
@@ -135,9 +146,52 @@ impl Stack {
     }
 }
 
+/// A stack of this namespace, with little of the machine.
+fn config(lab: &Lab, nodes: usize) -> Config {
+    let (image, tag) = image();
+    let mut sets = vec![
+        format!("namespace={}", lab.namespace),
+        format!("redis.image={image}:{tag}"),
+        "redis.resources.requests={cpu: 10m, memory: 32Mi}".to_owned(),
+    ];
+    if nodes == 1 {
+        sets.push("redis={nodes: 1, sentinels: 0, minReplicasToWrite: 0}".to_owned());
+        sets.push("api.durability=none".to_owned());
+    }
+    let request = Request {
+        env: "kind".to_owned(),
+        sets: sets.into_iter().map(SetArg::Value).collect(),
+        ..Request::default()
+    };
+    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
+    load(&request, &files).unwrap().config
+}
+
+#[tokio::test]
+async fn one_server_alone_comes_back_with_its_data() {
+    let stack = Stack::new(1).await;
+    until("the first start", WITHIN, || stack.ready());
+    stack.set(0, "1");
+    let uid = stack.uid(0);
+    stack
+        .lab
+        .kubectl(&["delete", "pod", "redis-node-0", "--wait=false"])
+        .unwrap();
+    until("the pod is a new one", WITHIN, || {
+        stack.uid(0).is_some_and(|now| Some(now) != uid)
+    });
+    until("it is back", WITHIN, || stack.ready());
+    assert_eq!(stack.get(0).as_deref(), Some("1"));
+    let services = stack
+        .lab
+        .kubectl(&["get", "endpointslices", "--output", "name"])
+        .unwrap();
+    assert!(services.contains("redis-master"), "{services}");
+}
+
 #[tokio::test]
 async fn it_fails_over_comes_back_and_shows_no_password() {
-    let stack = Stack::new().await;
+    let stack = Stack::new(NODES).await;
     let first = stack.settled("the first start");
     stack.set(first, "1");
     let other = (first + 1) % NODES;
@@ -206,9 +260,9 @@ fn no_password_anywhere(stack: &Stack) {
     }
     assert!(seen.contains("redis-server"), "the processes were read");
     for words in [
-        &["get", "all", "r"][..],
-        &["history", "r"],
-        &["status", "r"],
+        &["get", "all", "redis"][..],
+        &["history", "redis"],
+        &["status", "redis"],
     ] {
         let said = Run::new(stack.helm.as_os_str())
             .args(words.iter().copied())

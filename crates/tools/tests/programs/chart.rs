@@ -83,6 +83,7 @@ async fn names_are_those_that_clients_know() {
             DOMAIN=redis-headless.keda.svc.cluster.local
             ID=b10bd18b9bdbffa76bb9d8007c963a2b700a5b
             NODES=3
+            SENTINELS=3
             PORT=6379
             SENTINEL_PORT=26379
             MASTER_SET=mymaster
@@ -173,8 +174,41 @@ async fn one_server_alone_and_a_hard_spread_render_too() {
 }
 
 #[tokio::test]
+async fn one_server_does_without_sentinels() {
+    for rendered in render("{sentinel: {enabled: false}, replica: {replicaCount: 1}}").await {
+        let rendered = rendered.unwrap();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(names(&rendered).join(" "), @"ConfigMap/redis-scripts NetworkPolicy/redis Service/redis Service/redis-headless Service/redis-master ServiceAccount/redis StatefulSet/redis-node");
+        }
+        let pod = &object(&rendered, "StatefulSet")["spec"]["template"]["spec"];
+        assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
+        // A Secret without the Sentinels' password is enough.
+        assert!(!pod["volumes"].to_string().contains("sentinel"));
+        let data = &object(&rendered, "ConfigMap")["data"];
+        assert!(
+            data["settings.sh"]
+                .as_str()
+                .unwrap()
+                .contains("SENTINELS=0\n")
+        );
+        assert_eq!(data["sentinel.conf"], Value::Null);
+        let ports = rendered.objects.iter().filter(|it| it["kind"] == "Service");
+        assert!(
+            ports.clone().count() == 3
+                && ports
+                    .into_iter()
+                    .all(|it| !it["spec"].to_string().contains("26379"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_refused_with_its_reason() {
     for (values, reason) in [
+        (
+            "{sentinel: {enabled: false}}",
+            "replica.replicaCount is 3 without Sentinels",
+        ),
         (
             "{replica: {replicaCount: 0}}",
             "replica.replicaCount must be 1 to 9, not 0",

@@ -7,5 +7,7 @@ mod fake;
 mod helm;
 mod helm_faults;
 mod kind;
+mod network;
 mod scripts;
+mod stack;
 mod support;

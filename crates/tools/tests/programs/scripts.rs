@@ -15,39 +15,44 @@ use crate::support::{declared, helms, name, settings};
 
 /// Redis reads it as one word only where it is quoted well.
 const PASSWORD: &str = r#"can"ary\pass w"#;
-const NODES: usize = 3;
 const WITHIN: Duration = Duration::from_secs(90);
 
 struct Stack {
     directory: tempfile::TempDir,
     network: String,
+    nodes: usize,
     running: Vec<Vec<(CancellationToken, JoinHandle<()>)>>,
 }
 
 impl Stack {
-    async fn new(program: PathBuf) -> Self {
+    /// Three servers with their Sentinels, or one server alone.
+    async fn new(program: PathBuf, nodes: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let never = CancellationToken::new();
         let helm = Helm::open(settings(program, directory.path()), &never)
             .await
             .unwrap();
-        let release = declared(
-            "{chart: redis-sentinel, namespace: keda, values: {sentinel: {downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 15000}}}",
-        );
+        let sentinels = nodes > 1;
+        let release = declared(&format!(
+            "{{chart: redis-sentinel, namespace: keda, values: {{replica: {{replicaCount: {nodes}}}, \
+             sentinel: {{enabled: {sentinels}, downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 15000}}}}}}",
+        ));
         let rendered = helm.render(&name("redis"), &release, &never).await.unwrap();
         let map = rendered
             .objects
             .iter()
             .find(|object| object["kind"] == "ConfigMap")
             .unwrap();
-        let network = free_network();
-        for pod in 0..NODES {
+        let network = free_network(100 + 10 * nodes as u32);
+        for pod in 0..nodes {
             let root = directory.path().join(pod.to_string());
             for folder in ["scripts", "run", "data", "secrets"] {
                 fs::create_dir_all(root.join(folder)).unwrap();
             }
             fs::write(root.join("secrets/redis-password"), PASSWORD).unwrap();
-            fs::write(root.join("secrets/sentinel-password"), "canary-sentinel\n").unwrap();
+            if sentinels {
+                fs::write(root.join("secrets/sentinel-password"), "canary-sentinel\n").unwrap();
+            }
             for (file, text) in map["data"].as_object().unwrap() {
                 let text = text
                     .as_str()
@@ -67,7 +72,8 @@ impl Stack {
         Self {
             directory,
             network,
-            running: (0..NODES).map(|_| Vec::new()).collect(),
+            nodes,
+            running: (0..nodes).map(|_| Vec::new()).collect(),
         }
     }
 
@@ -87,7 +93,8 @@ impl Stack {
         fs::remove_dir_all(&run).unwrap();
         fs::create_dir(&run).unwrap();
         self.script(pod, "init.sh").run().unwrap();
-        for script in ["sentinel.sh", "redis.sh"] {
+        let scripts = ["redis.sh", "sentinel.sh"];
+        for script in &scripts[..self.nodes.min(2)] {
             let end = CancellationToken::new();
             let job = Job::new("/bin/sh")
                 .arg(self.root(pod).join("scripts").join(script))
@@ -125,7 +132,7 @@ impl Stack {
     }
 
     fn master(&self) -> Option<usize> {
-        let masters: Vec<usize> = (0..NODES)
+        let masters: Vec<usize> = (0..self.nodes)
             .filter(|pod| {
                 self.ask(*pod, "INFO replication")
                     .is_some_and(|info| info.contains("role:master"))
@@ -142,7 +149,7 @@ impl Stack {
     fn settled(&self, when: &str) -> usize {
         let ready = |pod: usize| self.script(pod, "ready.sh").run().is_ok();
         until(when, WITHIN, || {
-            self.master().is_some() && (0..NODES).all(ready)
+            self.master().is_some() && (0..self.nodes).all(ready)
         });
         self.master().unwrap()
     }
@@ -152,18 +159,18 @@ impl Stack {
             self.ask(master, &format!("SET a {value}")).as_deref() == Some("OK")
         });
         until("it is replicated", WITHIN, || {
-            (0..NODES).all(|pod| self.ask(pod, "GET a").as_deref() == Some(value))
+            (0..self.nodes).all(|pod| self.ask(pod, "GET a").as_deref() == Some(value))
         });
     }
 
     async fn kill_all(&mut self) {
-        for pod in 0..NODES {
+        for pod in 0..self.nodes {
             self.kill(pod).await;
         }
     }
 
     fn start_all(&mut self) {
-        (0..NODES).for_each(|pod| self.start(pod));
+        (0..self.nodes).for_each(|pod| self.start(pod));
     }
 }
 
@@ -173,10 +180,10 @@ fn executable(path: &Path) {
 }
 
 /// A part of the loopback network that no other test uses: its first port is free.
-fn free_network() -> String {
+fn free_network(first: u32) -> String {
     let seed = std::process::id();
     (0..200)
-        .map(|try_| format!("127.{}.{}", 100 + (seed / 250) % 100, (seed + try_) % 250))
+        .map(|try_| format!("127.{}.{}", first + (seed / 250) % 10, (seed + try_) % 250))
         .find(|network| TcpListener::bind(format!("{network}.10:6379")).is_ok())
         .unwrap()
 }
@@ -191,16 +198,17 @@ async fn restarts_in_any_order_lose_nothing_and_need_no_surgery() {
         kedactl_testkit::skipped("no redis-cli is installed");
         return;
     }
-    let mut stack = Stack::new(program).await;
+    let mut stack = Stack::new(program, 3).await;
     stack.start_all();
     let master = stack.settled("the first start");
     assert_eq!(master, 0, "the first pod leads where nobody has data");
     stack.set(master, "1");
-    (0..NODES).for_each(|pod| {
+    (0..stack.nodes).for_each(|pod| {
         stack.script(pod, "alive.sh").run().unwrap();
         stack.script(pod, "sentinel-alive.sh").run().unwrap();
+        stack.script(pod, "sentinel-ready.sh").run().unwrap();
     });
-    for pod in 0..NODES {
+    for pod in 0..stack.nodes {
         let remembered = fs::read_to_string(stack.root(pod).join("data/sentinel/master")).unwrap();
         assert!(!remembered.contains("canary"));
         assert!(
@@ -241,4 +249,37 @@ async fn restarts_in_any_order_lose_nothing_and_need_no_surgery() {
     assert_ne!(fifth, fourth);
     assert_eq!(stack.ask(fifth, "GET a").as_deref(), Some("3"));
     stack.kill_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_alone_starts_at_once_and_comes_back_with_its_data() {
+    let Some(program) = helms().into_iter().next() else {
+        return;
+    };
+    if kedactl_exec::find("redis-cli").is_err() {
+        kedactl_testkit::skipped("no redis-cli is installed");
+        return;
+    }
+    let mut stack = Stack::new(program, 1).await;
+    stack.start(0);
+    assert_eq!(stack.settled("the first start"), 0);
+    stack.set(0, "1");
+    stack.script(0, "alive.sh").run().unwrap();
+    // Nobody takes over: it stops at once.
+    stack
+        .script(0, "prestop.sh")
+        .within(Duration::from_secs(5))
+        .run()
+        .unwrap();
+    assert!(!stack.root(0).join("run/auth.sentinel").exists());
+    // Its file is flushed once a second.
+    until("the write is on the disk", WITHIN, || {
+        let info = stack.ask(0, "INFO persistence").unwrap_or_default();
+        info.contains("aof_pending_bio_fsync:0") && info.contains("aof_buffer_length:0")
+    });
+    stack.kill(0).await;
+    stack.start(0);
+    stack.settled("it is back");
+    assert_eq!(stack.ask(0, "GET a").as_deref(), Some("1"));
+    stack.kill(0).await;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Liveness and readiness of the Sentinel: it answers.
+# Liveness of the Sentinel: it answers.
 set -eu
 # shellcheck source=lib.sh
 . "${0%/*}/lib.sh"
