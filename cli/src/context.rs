@@ -6,7 +6,7 @@ use crate::args::{Global, Layers, Output, Settings};
 use crate::env::Env;
 use crate::error::{Code, Error};
 use crate::output::Printer;
-use kedactl_config::{Loaded, Request, SetArg};
+use kedactl_config::{Config, Loaded, Provider, Request, SetArg};
 use kedactl_stack::Home;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,18 @@ impl Context {
     /// Loads the configuration from its layers.
     pub(crate) fn load(&self, layers: &Layers) -> Result<Loaded, Error> {
         self.load_with(&layers.settings, &layers.files)
+    }
+
+    /// Loads the configuration from its layers, for a provider that was named elsewhere.
+    pub(crate) fn load_for(
+        &self,
+        layers: &Layers,
+        provider: Option<Provider>,
+    ) -> Result<Loaded, Error> {
+        let mut request = self.request(&layers.settings, &layers.files);
+        let named = provider.map(|it| SetArg::Value(format!("provider={}", it.environment())));
+        request.sets.extend(named);
+        Ok(kedactl_config::load(&request, &read_file)?)
     }
 
     /// Loads the configuration with these values files on top of the project's.
@@ -76,6 +88,12 @@ impl Context {
     /// Folder of the local stack that `--stack`, the project or the default names.
     pub(crate) fn stack_dir(&self) -> Result<PathBuf, Error> {
         self.dir_of(&self.stack_name())
+    }
+
+    /// The stack that a configuration is for.
+    pub(crate) fn name_of(&self, config: &Config) -> String {
+        let named = self.global.stack.clone();
+        named.unwrap_or_else(|| config.name.clone())
     }
 
     /// Folder of the stack's tunnel.

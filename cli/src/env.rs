@@ -20,6 +20,8 @@ pub(crate) struct Env {
     pub github_actions: bool,
     /// `KUBECONFIG`: a list of files, of which the first is taken.
     pub kubeconfig: Option<PathBuf>,
+    /// `USER` or `LOGNAME`: told to others who wait for a lock.
+    pub user: Option<String>,
 }
 
 impl Env {
@@ -43,6 +45,7 @@ impl Env {
             ci: text("CI").is_some_and(|v| v != "false"),
             github_actions: text("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
             kubeconfig: text("KUBECONFIG").and_then(|list| std::env::split_paths(&list).next()),
+            user: text("USER").or_else(|| text("LOGNAME")),
         }
     }
 
@@ -51,6 +54,13 @@ impl Env {
         let folder = self.docker_config.clone();
         let folder = folder.or_else(|| self.home.as_ref().map(|home| home.join(".docker")));
         folder.map(|folder| folder.join("config.json"))
+    }
+
+    /// `alice@laptop`, as far as it is known.
+    pub(crate) fn who(&self) -> String {
+        let host = kedactl_exec::host_name();
+        let user = self.user.as_deref().unwrap_or("somebody");
+        format!("{user}@{host}")
     }
 
     /// Folder of all stacks' state; `None` where neither HOME nor a variable names one.

@@ -23,7 +23,10 @@ pub use inspect::{
 };
 pub use lint::{Level, LintArgs};
 pub use load::{Arrivals, LoadArgs};
-pub use stack::{DownArgs, Events, EventsArgs, Provider, UpArgs};
+pub use stack::{
+    Adopt, DiffArgs, DownArgs, Events, EventsArgs, OwnershipArgs, PlaceArgs, PlanArgs, Provider,
+    UpArgs,
+};
 pub use tunnel::{TunnelArgs, TunnelCommand, TunnelMode, TunnelOpen};
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
@@ -129,6 +132,10 @@ pub enum Output {
 pub enum Command {
     /// Bring the stack up, or bring it to its present configuration
     Up(UpArgs),
+    /// Show what `up` would do on a cluster, and keep it in a file
+    Plan(PlanArgs),
+    /// Show how the cluster differs from the configuration, field by field
+    Diff(DiffArgs),
     /// Stop the stack and leave nothing behind
     Down(DownArgs),
     /// Show the stack: processes, queue, replicas and why

@@ -2,16 +2,57 @@
 //!
 //! It must not fail where nothing runs: down twice is down.
 
-use super::block_on;
+use super::{block_on, block_on_job};
 use crate::args::DownArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Readers, follow};
+use crate::output::{Readers, follow, view};
 use kedactl_local::{DownOutcome, LocalError};
+use kedactl_plan::Control;
+use kedactl_stack::{DownRequest, Home, Record};
 
 pub(crate) fn down(context: &Context, args: &DownArgs) -> Result<Exit, Error> {
-    let dir = context.stack_dir()?;
+    let home = context.home(&context.stack_name())?;
     let readers = Readers::new(args.stream.events.as_ref())?;
+    let text = if Record::read(&home)?.is_some() {
+        cluster(context, args, home, readers)?
+    } else {
+        local(context, args, readers)?
+    };
+    context.printer.data(&text)?;
+    Ok(Exit::Done)
+}
+
+fn cluster(
+    context: &Context,
+    args: &DownArgs,
+    home: Home,
+    readers: Readers,
+) -> Result<String, Error> {
+    let request = DownRequest {
+        home,
+        purge: args.purge,
+        release_finalizers: args.release_finalizers,
+        who: context.env.who(),
+        within: args.timeout,
+    };
+    let control = Control::default();
+    let outcome = follow(context.printer, readers, |sink| {
+        block_on_job(&control, async {
+            Ok(kedactl_stack::down(&request, sink, &control).await?)
+        })
+    })?;
+    if !context.json() {
+        return Ok(view::stack::down(&outcome, args.purge));
+    }
+    let mut value = serde_json::json!(outcome);
+    value["schema"] = "kedactl.down/v1".into();
+    value["purged"] = args.purge.into();
+    crate::output::json(&value)
+}
+
+fn local(context: &Context, args: &DownArgs, readers: Readers) -> Result<String, Error> {
+    let dir = context.stack_dir()?;
     let result = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::down(&dir, args.purge, sink).await) })
     })?;
@@ -22,8 +63,7 @@ pub(crate) fn down(context: &Context, args: &DownArgs) -> Result<Exit, Error> {
         },
         other => other?,
     };
-    context.printer.data(&report(context, args, &outcome)?)?;
-    Ok(Exit::Done)
+    report(context, args, &outcome)
 }
 
 fn report(context: &Context, args: &DownArgs, outcome: &DownOutcome) -> Result<String, Error> {

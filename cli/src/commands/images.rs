@@ -10,13 +10,11 @@ use crate::output::view::images as view;
 use crate::output::{Readers, follow};
 use kedactl_images::{
     ContainerdSocket, Credentials, DockerContainer, Image, Service, Spec, Store, build,
-    cargo_packages, kind_nodes, load, push, service,
+    kind_nodes, load, push, service,
 };
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// What the services are made from; `cargo xtask gen` writes it.
-const PACKAGES: &str = include_str!("../../../services/cargo-packages.txt");
 const PASSWORD_LIMIT: u64 = 64 * 1024;
 
 pub(crate) fn images(context: &Context, args: &ImagesArgs) -> Result<Exit, Error> {
@@ -63,14 +61,13 @@ fn build_all(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result
 }
 
 fn platform(args: &ImagesBuildArgs) -> Result<Vec<Spec>, Error> {
-    let packages = cargo_packages(PACKAGES);
     let version = env!("CARGO_PKG_VERSION");
     let spec = |which: Service, named: Option<&PathBuf>| -> Result<Spec, Error> {
         let program = match named {
             Some(path) => path.clone(),
             None => program(which.program())?,
         };
-        Ok(service(which, &program, version, &packages))
+        Ok(service(which, &program, version))
     };
     Ok(vec![
         spec(Service::Api, args.api.as_ref())?,

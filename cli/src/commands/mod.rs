@@ -11,6 +11,8 @@ mod lint;
 mod load;
 pub(crate) mod local;
 mod logs;
+mod place;
+mod plan;
 mod queue;
 mod redis;
 mod render;
@@ -21,12 +23,15 @@ pub(crate) mod up;
 use crate::args::Command;
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
+use kedactl_plan::Control;
 use tokio_util::sync::CancellationToken;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
     match command {
         Command::Up(args) => up::up(context, &args),
+        Command::Plan(args) => plan::plan(context, &args),
+        Command::Diff(args) => plan::diff(context, &args),
         Command::Down(args) => down::down(context, &args),
         Command::Status(args) => status::status(context, &args),
         Command::Load(args) => load::load(context, &args),
@@ -77,6 +82,32 @@ fn block_on_until_stopped<T>(
                 return Err(Error::new(code, "ended before the accounting was done"));
             }
             stop.cancel();
+        }
+    })
+}
+
+/// Runs a job of nodes; the first SIGINT or SIGTERM asks it to stop and waits for what was begun, the second breaks it off.
+fn block_on_job<T>(
+    control: &Control,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    block_on_one_thread(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut told = None;
+        tokio::pin!(work);
+        loop {
+            let code = tokio::select! {
+                result = &mut work => return result.map_err(|error| match told {
+                    Some(code) if error.code() == Code::Interrupted => error.recoded(code),
+                    _ => error,
+                }),
+                _ = interrupt.recv() => Code::Interrupted,
+                _ = terminate.recv() => Code::Terminated,
+            };
+            told = Some(code);
+            control.escalate();
         }
     })
 }

@@ -2,32 +2,48 @@
 //!
 //! It must not decide what has to change: the provider compares.
 
-use super::block_on;
-use crate::args::{Provider, UpArgs};
+use super::{block_on, place};
+use crate::args::UpArgs;
 use crate::context::Context;
-use crate::error::{Code, Error, Exit};
+use crate::error::{Error, Exit};
 use crate::output::{Readers, follow, style};
+use kedactl_config::Loaded;
 use kedactl_local::{Desired, Request, UpOutcome};
+use kedactl_plan::Control;
 use kedactl_render::{Manifests, Object};
+use std::time::Duration;
+
+const LOCAL_WITHIN: Duration = Duration::from_secs(90);
+const CLUSTER_WITHIN: Duration = Duration::from_mins(10);
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
-    let loaded = context.load(&args.layers)?;
-    only_local(loaded.config.provider)?;
+    let loaded = place::load(context, &args.layers, &args.place)?;
+    match loaded.config.provider {
+        kedactl_config::Provider::Auto | kedactl_config::Provider::Local => {
+            local(context, args, loaded)
+        }
+        _ => cluster(context, args, loaded),
+    }
+}
+
+fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+    let name = context.name_of(&loaded.config);
+    place::only_cluster(&args.place, &args.ownership, args.plan.as_deref())?;
+    place::not_on_a_cluster(context, &name)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
-    let name = context
-        .global
-        .stack
-        .clone()
-        .unwrap_or_else(|| loaded.config.name.clone());
     let request = Request {
         dir: context.dir_of(&name)?,
         desired: desired(loaded.config, manifests),
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
-        within: args.timeout,
+        within: args.timeout.unwrap_or(LOCAL_WITHIN),
     };
     let readers = Readers::new(args.stream.events.as_ref())?;
     if !readers.own_stderr() {
-        announce(context, args.provider, &name);
+        let why = place::why_local(&args.place);
+        let head = style::head(&name);
+        context
+            .printer
+            .say(&format!("stack {head} on provider local{why}"));
     }
     let outcome = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::up(&request, sink).await?) })
@@ -36,20 +52,36 @@ pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// Refuses providers that are rendered and checked, but not driven.
-fn only_local(provider: kedactl_config::Provider) -> Result<(), Error> {
-    use kedactl_config::Provider::{Auto, Context, Kind, Local, Minikube};
-    match provider {
-        Auto | Local => Ok(()),
-        Kind | Minikube | Context => {
-            let name = provider.environment();
-            let message = format!("`up` does not drive the provider `{name}`, only `local`");
-            let hint = format!(
-                "`kedactl render --set provider={name}` prints what such a cluster needs, `kedactl lint` checks it"
-            );
-            Err(Error::new(Code::Config, message).hint(hint))
-        }
+fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+    let mut request = place::request(context, loaded.config, &args.place, &args.ownership)?;
+    request.within = args.timeout.unwrap_or(CLUSTER_WITHIN);
+    if let Some(path) = &args.plan {
+        request.plan = Some(kedactl_cluster::Plan::load(path)?);
     }
+    let readers = Readers::new(args.stream.events.as_ref())?;
+    if !readers.own_stderr() {
+        let head = style::head(request.home.stack());
+        let provider = request.config.provider.environment();
+        context
+            .printer
+            .say(&format!("stack {head} on provider {provider}"));
+    }
+    let control = Control::default();
+    let outcome = follow(context.printer, readers, |sink| {
+        super::block_on_job(&control, async {
+            Ok(kedactl_stack::up(&request, sink, &control).await?)
+        })
+    })?;
+    let text = if context.json() {
+        let mut value = serde_json::json!(outcome);
+        value["schema"] = "kedactl.up/v1".into();
+        value["stack"] = request.home.stack().into();
+        crate::output::json(&value)?
+    } else {
+        crate::output::view::stack::up(&outcome)
+    };
+    context.printer.data(&text)?;
+    Ok(Exit::Done)
 }
 
 /// What the local provider needs of the manifests.
@@ -66,17 +98,6 @@ pub(crate) fn desired(config: kedactl_config::Config, manifests: Manifests) -> D
         }
     }
     desired
-}
-
-fn announce(context: &Context, provider: Provider, name: &str) {
-    let why = match provider {
-        Provider::Auto => " (auto: processes on this machine, the only provider of this version)",
-        Provider::Local => "",
-    };
-    context.printer.say(&format!(
-        "stack {} on provider local{why}",
-        style::head(name)
-    ));
 }
 
 fn report(context: &Context, name: &str, outcome: &UpOutcome) -> Result<String, Error> {

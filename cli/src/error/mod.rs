@@ -46,6 +46,13 @@ impl Error {
         self.code
     }
 
+    /// The same under another code: which signal it was is known to who waited for it.
+    #[must_use]
+    pub(crate) fn recoded(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
     pub fn exit(&self) -> Exit {
         self.code.entry().exit
     }

@@ -44,9 +44,9 @@ pub use read::{
     LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right, SaysView,
     ScalerView, ServiceView, StorageClassView, Wanted, WorkloadView, api_service, autoscalers,
     claims, ensure_secret, events, follow_logs, leaving, pods, read_secret, release_manifest,
-    releases, rights, says, scalers, service, storage_classes, workloads,
+    releases, rights, says, scalers, scalers_everywhere, service, storage_classes, workloads,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,
-    ready, status, stored_release, workloads_of_release,
+    ready, status, stored_release, stored_releases, workloads_of_release,
 };

@@ -74,17 +74,26 @@ impl Plan {
         pins: BTreeMap<String, String>,
     ) -> Result<(Self, Diff), Error> {
         let diff = diff(cluster, stack, objects, kept, adopt).await?;
+        Ok((Self::of(cluster, stack, &diff, pins)?, diff))
+    }
+
+    /// Makes a plan from a diff. Refused where an apply would be refused.
+    pub fn of(
+        cluster: &Cluster,
+        stack: &Stack,
+        diff: &Diff,
+        pins: BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
         let now = Timestamp::from_microsecond(cluster.now_us()).unwrap_or_default();
-        let plan = Self {
+        Ok(Self {
             format: FORMAT,
             stack: stack.name().to_owned(),
             namespace: stack.namespace().to_owned(),
             cluster: cluster.uid().to_owned(),
             made_at: format!("{now:.0}"),
-            objects: planned(&diff)?,
+            objects: planned(diff)?,
             pins,
-        };
-        Ok((plan, diff))
+        })
     }
 
     /// Whether it would change anything (exit 2 of `plan --exit-code`).

@@ -17,6 +17,14 @@ pub struct ProcId {
     pub start_time: u64,
 }
 
+/// The name that this machine gives itself.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
 impl ProcId {
     /// The identity of the process that has this number now.
     pub fn of(pid: u32) -> Option<Self> {

@@ -13,7 +13,7 @@ mod spawn;
 
 pub use error::ExecError;
 pub use find::{find, find_first};
-pub use identity::{ProcId, signal_named};
+pub use identity::{ProcId, host_name, signal_named};
 pub use job::{Ended, Job};
 pub use run::{Output, Run, describe, last_words};
 pub use rustix::process::Signal;

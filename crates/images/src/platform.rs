@@ -1,11 +1,14 @@
 //! The platform's own images: what each service serves and what it is made from.
-//! Must not find or build programs: a path comes in.
+//! Must not find or build programs: paths come in.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::build::{Program, Spec};
-use crate::sbom::Package;
+use crate::sbom::cargo_packages;
+
+/// What the services are made from, for their bills of materials; a test of theirs holds it against Cargo.lock.
+const PACKAGES: &str = include_str!("../../../services/cargo-packages.txt");
 
 /// The registry of images that are only loaded: no host has this name, so that nothing can be pulled from it.
 const REGISTRY: &str = "kedactl.local";
@@ -44,18 +47,60 @@ impl Service {
 }
 
 /// The specification of a service's image: the program at `/usr/bin/kedactl-…`, numeric user, certificates.
-pub fn service(service: Service, program: &Path, version: &str, packages: &[Package]) -> Spec {
+pub fn service(service: Service, program: &Path, version: &str) -> Spec {
     let name = service.program();
-    let label =
-        |key: &str, value: &str| (format!("org.opencontainers.image.{key}"), value.to_owned());
     Spec {
         programs: vec![Program {
             source: program.to_owned(),
             at: format!("/usr/bin/{name}"),
         }],
         ports: service.ports(),
-        labels: BTreeMap::from([label("title", name), label("version", version)]),
-        packages: packages.to_vec(),
+        labels: titled(name, version),
+        packages: cargo_packages(PACKAGES),
         ..Spec::of_programs(format!("{REGISTRY}/{name}"), &[])
     }
+}
+
+/// What the chart `redis-sentinel` runs: the server, its client, and the tools of its scripts.
+const REDIS: [&str; 12] = [
+    "redis-server",
+    "redis-cli",
+    "sh",
+    "cat",
+    "chmod",
+    "mkdir",
+    "mv",
+    "rm",
+    "sed",
+    "sleep",
+    "timeout",
+    "wc",
+];
+
+/// The specification of an image of this machine's Redis for the chart `redis-sentinel`, for clusters that can pull nothing.
+/// `find` leads from a program's name to its file.
+pub fn redis<E>(find: impl Fn(&str) -> Result<PathBuf, E>) -> Result<Spec, E> {
+    let mut programs = Vec::new();
+    for name in REDIS {
+        // The file behind links: `sh` is one on every system.
+        let source = find(name)?;
+        let source = source.canonicalize().unwrap_or(source);
+        let folder = if name == "sh" { "/bin" } else { "/usr/bin" };
+        programs.push(Program {
+            source,
+            at: format!("{folder}/{name}"),
+        });
+    }
+    Ok(Spec {
+        programs,
+        ports: vec![6379, 26379],
+        labels: titled("kedactl-redis", "local"),
+        ..Spec::of_programs(format!("{REGISTRY}/kedactl-redis"), &[])
+    })
+}
+
+fn titled(title: &str, version: &str) -> BTreeMap<String, String> {
+    let label =
+        |key: &str, value: &str| (format!("org.opencontainers.image.{key}"), value.to_owned());
+    BTreeMap::from([label("title", title), label("version", version)])
 }

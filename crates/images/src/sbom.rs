@@ -25,7 +25,7 @@ pub struct Package {
 }
 
 /// Reads the list that `cargo xtask gen` writes: `name version licence`, one package a line, `#` for remarks.
-pub fn cargo_packages(text: &str) -> Vec<Package> {
+pub(crate) fn cargo_packages(text: &str) -> Vec<Package> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let parsed = lines.filter_map(|line| {
         let mut words = line.splitn(3, ' ');

@@ -15,6 +15,7 @@ mod observe;
 mod options;
 mod pacer;
 mod progress;
+mod proof;
 mod result;
 mod run;
 mod schedule;
@@ -30,6 +31,7 @@ pub use audit::{AuditPage, AuditRecord, AuditSource, AuditSummary};
 pub use observe::{NoObserver, Observe, Replicas, Sample, Scaling, TimelinePoint};
 pub use options::{AuditOptions, ClientOptions, Options, RunId, RunIdError};
 pub use progress::{Phase, Progress};
+pub use proof::{Fault, Proof, Proven, prove};
 pub use result::{
     Abort, Accounting, Generator, Latency, Machine, Percentiles, RunResult, SCHEMA, Second, Setup,
 };

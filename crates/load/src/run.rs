@@ -45,6 +45,10 @@ pub struct Hooks<O> {
 pub enum LoadError {
     #[error("the audit cannot be asked")]
     Audit { source: TargetError },
+    #[error("the target cannot be asked")]
+    Target(#[from] TargetError),
+    #[error("the schedule is empty")]
+    Schedule(#[from] crate::ScheduleError),
     #[error("a generator thread could not start")]
     Thread { source: std::io::Error },
     #[error("a generator thread ended early")]

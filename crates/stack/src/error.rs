@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use kedactl_cluster::Error as ClusterError;
+use kedactl_config::NotAName;
 use kedactl_exec::ExecError;
 use kedactl_images::ImageError;
 use kedactl_plan::GraphError;
@@ -19,6 +20,9 @@ pub enum StackError {
     /// The templates do not make manifests of the configuration.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// A release on the cluster has a name that cannot be declared.
+    #[error(transparent)]
+    Name(#[from] NotAName),
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -133,6 +137,16 @@ pub enum StackError {
 }
 
 impl StackError {
+    /// Whether it says no more than that the job was told to stop.
+    pub(crate) fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopped
+                | Self::Interrupted { .. }
+                | Self::Tool(ToolError::Exec(ExecError::Cancelled { .. }))
+        )
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -162,7 +176,8 @@ impl StackError {
             Self::OutOfReach { .. } => Some(
                 "`kedactl status` shows Redis' pods; the way to them needs the right to create pods/portforward".to_owned(),
             ),
-            Self::Exec(_)
+            Self::Name(_)
+            | Self::Exec(_)
             | Self::Queue(_)
             | Self::Failover(_)
             | Self::Graph(_)

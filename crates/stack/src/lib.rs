@@ -4,22 +4,36 @@
 //! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
 
 mod doctor;
+mod down;
 mod error;
 mod home;
+mod images;
+mod job;
 mod live;
+mod look;
+mod pins;
+mod place;
 mod reach;
 mod record;
 mod redis;
+mod releases;
 mod scale;
 mod status;
+mod tunnel;
+mod up;
 
 pub use doctor::{Check, CheckStatus, doctor};
+pub use down::{DownOutcome, DownRequest, down};
 pub use error::StackError;
 pub use home::Home;
 pub use live::Live;
+pub use look::{Look, look};
+pub use place::Way;
 pub use record::{LastRun, Record};
 pub use redis::{Reached, redis};
+pub use releases::ReleaseLook;
 pub use scale::{ScaleWatch, Size, Sizes};
 pub use status::{
     ClusterStatus, QueueStatus, Reading, ReleaseStatus, ScalerStatus, Status, WorkloadStatus,
 };
+pub use up::{Outcome, Request, shape, up};

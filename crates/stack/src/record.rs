@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use kedactl_cluster::{Cluster, Guard, Stack, Target};
 use kedactl_config::{Config, Provider};
@@ -48,6 +49,18 @@ pub struct LastRun {
     pub took_ms: u64,
     /// `ready`, or the error in one line.
     pub outcome: String,
+}
+
+impl LastRun {
+    pub(crate) fn now(command: &str, took_ms: Option<u64>, outcome: String) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            command: command.to_owned(),
+            ended_at: since.map_or(0, |since| since.as_millis() as u64),
+            took_ms: took_ms.unwrap_or_default(),
+            outcome,
+        }
+    }
 }
 
 impl Record {

@@ -13,7 +13,7 @@ mod release;
 
 pub use charts::{Chart, EMBEDDED_CHARTS, embedded};
 pub use error::{Action, ToolError};
+pub use kedactl_config::{ChartSource, Detect, Release, ReleaseName};
 pub use kedactl_exec::CancellationToken;
 pub use mask::Mask;
 pub use private::PrivateDir;
-pub use release::{ChartSource, Detect, RELEASES, Release, ReleaseName, Releases};

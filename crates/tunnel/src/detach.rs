@@ -46,6 +46,12 @@ struct Order {
     spec: Spec,
 }
 
+/// What the detached tunnel of a folder was last asked for; `None` where there never was one.
+pub fn order(dir: &Path) -> Result<Option<(Access, Spec)>, TunnelError> {
+    let order: Option<Order> = read_json(&dir.join(SPEC))?;
+    Ok(order.map(|it| (it.access, it.spec)))
+}
+
 /// Starts the process and waits until every probe passes. Where one does not in time, the tunnel is left running.
 pub async fn detach(detach: &Detach, step: &Step<'_>) -> Result<Status, TunnelError> {
     let dir = &detach.dir;

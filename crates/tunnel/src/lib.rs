@@ -26,7 +26,7 @@ mod tunnel;
 
 pub use access::{Access, connect};
 pub use control::{Stopped, status, stop};
-pub use detach::{Detach, detach, helper_main, run};
+pub use detach::{Detach, detach, helper_main, order, run};
 pub use error::TunnelError;
 pub use forward::Forward;
 pub use home::Home;

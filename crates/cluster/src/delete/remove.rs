@@ -54,6 +54,11 @@ impl Removed {
     pub(crate) fn leaves(&self) -> bool {
         !matches!(self.outcome, Outcome::Kept { .. })
     }
+
+    /// Whether it was there and is gone.
+    pub fn is_gone(&self) -> bool {
+        self.outcome == Outcome::Deleted
+    }
 }
 
 /// How long to wait for what.

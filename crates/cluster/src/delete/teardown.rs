@@ -19,6 +19,7 @@ use crate::kinds::{Phase, holds_data, phase};
 use crate::lease::{Held, Holder};
 use crate::names::{STACK_LABEL, Stack};
 use crate::object::{ObjectRef, items, label, text};
+use crate::ready::workloads_of_release;
 
 /// What becomes of what cannot be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,9 +125,12 @@ impl Teardown {
 
     /// Second stage: everything else but data.
     pub async fn objects(&mut self, step: &Step<'_>) -> Result<(), Error> {
-        if self.options.data == Data::Purge {
-            self.claim_claims().await?;
-        }
+        let sets = self.inventory.objects();
+        let sets: Vec<ObjectRef> = sets
+            .filter(|it| it.group() == "apps" && it.kind == "StatefulSet")
+            .cloned()
+            .collect();
+        self.claim_claims(sets).await?;
         self.stage(step, false, |it| {
             phase_of(it) != Phase::Scalers && !holds_data(it.group(), &it.kind)
         })
@@ -240,14 +244,16 @@ impl Teardown {
         Ok(chosen)
     }
 
+    /// To be called before a release is removed: what its `StatefulSets` claimed enters the inventory, so that a purge
+    /// finds it, now or later.
+    pub async fn claims_of_release(&mut self, namespace: &str, release: &str) -> Result<(), Error> {
+        let made = workloads_of_release(&self.cluster, namespace, release).await?;
+        let sets = made.into_iter().filter(|it| it.kind == "StatefulSet");
+        self.claim_claims(sets.collect()).await
+    }
+
     /// Claims that our `StatefulSets` made are ours: they get our label and enter the inventory before their makers go.
-    async fn claim_claims(&mut self) -> Result<(), Error> {
-        let sets: Vec<ObjectRef> = self
-            .inventory
-            .objects()
-            .filter(|it| it.group() == "apps" && it.kind == "StatefulSet")
-            .cloned()
-            .collect();
+    async fn claim_claims(&mut self, sets: Vec<ObjectRef>) -> Result<(), Error> {
         let live: Live = fetched(&self.cluster, sets).await?;
         let mut found = Vec::new();
         for (set, object) in &live {

@@ -20,7 +20,9 @@ pub use health::{
 pub use logs::{LogLine, LogOptions, follow_logs};
 pub use manifest::release_manifest;
 pub use rights::{Granted, Right, rights};
-pub use scaling::{AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers};
+pub use scaling::{
+    AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers, scalers_everywhere,
+};
 pub use secret::{Made, Wanted, ensure_secret, read_secret};
 pub use services::{ServiceView, service};
 pub use views::{ContainerView, EventView, PodView, events, pods};

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::connect::Cluster;
 use crate::error::Error;
-use crate::object::{annotation, condition_is, items, number, text};
+use crate::object::{ObjectRef, annotation, condition_is, items, number, text};
 
 /// One condition of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -246,6 +246,17 @@ pub async fn scalers(cluster: &Cluster, namespace: &str) -> Result<Vec<ScalerVie
         .await?;
     let mut all: Vec<ScalerView> = found.iter().map(scaler).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+/// Every `ScaledObject` and `ScaledJob` of the cluster: who needs KEDA.
+pub async fn scalers_everywhere(cluster: &Cluster) -> Result<Vec<ObjectRef>, Error> {
+    let mut all = Vec::new();
+    for kind in ["ScaledObject", "ScaledJob"] {
+        for object in cluster.list("keda.sh/v1alpha1", kind, None, None).await? {
+            all.push(ObjectRef::of(&object)?);
+        }
+    }
     Ok(all)
 }
 

@@ -13,6 +13,6 @@ mod world;
 
 pub use failure::{Failure, NotReady, Pending};
 pub use judge::{LoadBalancer, Policy, Verdict};
-pub use release::{StoredRelease, stored_release, workloads_of_release};
+pub use release::{StoredRelease, stored_release, stored_releases, workloads_of_release};
 pub use status::{Status, status};
 pub use wait::{ReadyOptions, ready};

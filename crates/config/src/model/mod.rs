@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
-pub use platform::{BuiltImage, Delivery, Helm, Images, Kind, TunnelMode, TunnelSettings};
+pub use platform::{BuiltImage, Delivery, Helm, ImagePrograms, Images, Kind, TunnelMode, TunnelSettings};
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
 pub(crate) use release::is_path;
 pub use release::{

@@ -28,6 +28,23 @@ pub struct Images {
     /// The container engine's client
     #[schemars(length(min = 1))]
     pub engine: String,
+    /// What images are made from; absent: found beside `kedactl` or on the search path
+    #[serde(default)]
+    pub programs: ImagePrograms,
+}
+
+/// Paths of programs that go into images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImagePrograms {
+    /// The API
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub api: Option<String>,
+    /// The worker
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub worker: Option<String>,
 }
 
 /// An image that is made.
@@ -100,6 +117,10 @@ pub struct TunnelSettings {
     pub enabled: bool,
     /// The way that connections take
     pub mode: TunnelMode,
+    /// Port of this machine that leads to the API; absent: `api.port`
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
 }
 
 /// The way from this machine to a Service's pods.

@@ -4,7 +4,7 @@
 
 use crate::support::{Scratch, program, spec};
 use kedactl_images::{
-    Content, ExtraFile, Service, Spec, Store, build, cargo_packages, of_programs, service,
+    Content, ExtraFile, Service, Spec, Store, build, of_programs, service,
 };
 use kedactl_testkit::Containerd;
 use std::collections::BTreeMap;
@@ -49,8 +49,7 @@ fn images_share_the_layer_of_libraries_and_differ_in_the_programs() {
 #[test]
 fn the_configuration_says_how_the_image_runs() {
     let scratch = Scratch::new();
-    let packages = cargo_packages("http 1.3.1 MIT\n");
-    let spec = service(Service::Api, &program("sort"), "0.1.0", &packages);
+    let spec = service(Service::Api, &program("sort"), "0.1.0");
     let image = build(&scratch.store, &spec).unwrap();
     assert!(
         image
@@ -77,8 +76,7 @@ fn the_configuration_says_how_the_image_runs() {
 #[test]
 fn the_bill_of_materials_names_crates_and_the_packages_of_libraries() {
     let scratch = Scratch::new();
-    let packages = cargo_packages("http 1.3.1 MIT/Apache-2.0\n");
-    let spec = service(Service::Worker, &program("sort"), "0.1.0", &packages);
+    let spec = service(Service::Worker, &program("sort"), "0.1.0");
     let image = build(&scratch.store, &spec).unwrap();
     let text = scratch.store.sbom(&image).unwrap().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -88,7 +86,10 @@ fn the_bill_of_materials_names_crates_and_the_packages_of_libraries() {
         .iter()
         .filter_map(|component| component["purl"].as_str())
         .collect();
-    assert!(purls.contains(&"pkg:cargo/http@1.3.1"), "{purls:?}");
+    assert!(
+        purls.iter().any(|purl| purl.starts_with("pkg:cargo/axum@")),
+        "{purls:?}"
+    );
     if Path::new("/var/lib/dpkg/status").exists() {
         for package in ["pkg:deb/debian/libc6@", "pkg:deb/debian/coreutils@"] {
             assert!(

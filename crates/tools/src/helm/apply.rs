@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::command::json;
 use super::render::{Prepared, Rendered};
 use super::{Helm, LeaseHeld};
+use crate::release::namespace;
 use crate::{Action, Release, ReleaseName, ToolError};
 
 /// What became of a release.
@@ -42,7 +43,7 @@ impl Helm {
         let mut prepared = self.prepare(name, release, cancel).await?;
         let rendered = self.rendered(name, release, &mut prepared, cancel).await?;
         let marks = prepared.marks(&self.settings.stack, &rendered.text).pairs();
-        let namespace = release.namespace.as_str();
+        let namespace = namespace(name, release)?;
         if let Some(revision) = self.deployed_with(name, namespace, &marks, cancel).await? {
             return Ok(Applied {
                 changed: false,
@@ -88,7 +89,7 @@ impl Helm {
         let mut job = self
             .cluster_job(
                 name,
-                &release.namespace,
+                namespace(name, release)?,
                 &[
                     "upgrade",
                     name.as_str(),

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Helm;
 use crate::charts::hex;
 use crate::private::folder;
+use crate::release::source;
 use crate::{Action, Chart, ChartSource, PrivateDir, Release, ReleaseName, ToolError};
 
 impl Helm {
@@ -21,7 +22,7 @@ impl Helm {
         cancel: &CancellationToken,
     ) -> Result<Chart, ToolError> {
         let charts = self.settings.state.join("charts");
-        match release.source(name)? {
+        match source(name, release)? {
             ChartSource::Path(path) => Chart::at(&path),
             ChartSource::Embedded(ours) => Chart::unpack(&ours, &charts),
             ChartSource::Oci(reference, version) => {

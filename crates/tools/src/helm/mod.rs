@@ -5,25 +5,29 @@ mod apply;
 mod command;
 mod fetch;
 mod history;
+mod look;
 mod marks;
 mod remove;
 mod render;
 mod repair;
 mod version;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kedactl_exec::{CancellationToken, find};
+use serde_json::{Map, Value};
 
 pub use apply::Applied;
 pub use history::{Revision, Status};
+pub use look::Looked;
 pub use remove::Removed;
 pub use render::Rendered;
 pub use repair::{LeaseHeld, Repaired};
 pub use version::{Version, version};
 
 use crate::private::folder;
-use crate::{Action, Mask, ToolError};
+use crate::{Action, Mask, ReleaseName, ToolError};
 
 /// How helm is driven for one stack.
 #[derive(Debug, Clone)]
@@ -63,6 +67,7 @@ pub struct Helm {
     program: PathBuf,
     version: Version,
     settings: Settings,
+    beneath: BTreeMap<ReleaseName, Map<String, Value>>,
 }
 
 impl Helm {
@@ -77,6 +82,7 @@ impl Helm {
             program,
             version: Version { major: 0, minor: 0 },
             settings,
+            beneath: BTreeMap::new(),
         };
         let said = helm
             .call(Action::Version, "itself", &["version", "--short"], cancel)
@@ -88,6 +94,13 @@ impl Helm {
     /// Its version.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Gives a release values that lie below its own files and values, such as those of its template.
+    #[must_use]
+    pub fn beneath(mut self, name: &ReleaseName, values: Map<String, Value>) -> Self {
+        self.beneath.insert(name.clone(), values);
+        self
     }
 
     /// Adds texts that must not be seen in errors and events.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Helm;
 use super::marks::Marks;
 use crate::private::read;
+use crate::release::namespace;
 use crate::{Action, Chart, Mask, PrivateDir, Release, ReleaseName, ToolError};
 
 /// What a release would put on the cluster.
@@ -69,6 +70,13 @@ impl Helm {
         let mut mask = self.settings.mask.clone();
         let mut files = Vec::new();
         let mut values = Vec::new();
+        if let Some(beneath) = self.beneath.get(name) {
+            let beneath = Value::Object(beneath.clone());
+            mask.add_values(&beneath);
+            let bytes = beneath.to_string().into_bytes();
+            files.push(private.write("beneath.json", &bytes)?);
+            values.push(bytes);
+        }
         for (index, file) in release.values_files.iter().enumerate() {
             let bytes = read(file)?;
             if let Ok(documents) = kedactl_config::documents(&String::from_utf8_lossy(&bytes)) {
@@ -109,7 +117,7 @@ impl Helm {
                 name.as_str(),
                 &chart,
                 "--namespace",
-                &release.namespace,
+                namespace(name, release)?,
             ])
             .args(prepared.values_args());
         if !release.skip_crds {

@@ -76,6 +76,11 @@ impl Kind {
         format!("kind-{name}")
     }
 
+    /// Whether a cluster of that name was begun or made by this program, with this folder.
+    pub fn made_here(&self, name: &str) -> bool {
+        self.record(name).is_some()
+    }
+
     /// Writes the cluster's kubeconfig anew: ports change when its containers are started again.
     pub async fn write_kubeconfig(
         &self,

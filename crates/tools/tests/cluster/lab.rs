@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kedactl_exec::Run;
 use kedactl_tools::helm::{Cluster, Helm, Settings};
-use kedactl_tools::{CancellationToken, Mask, Release, ReleaseName, Releases};
+use kedactl_tools::{CancellationToken, Mask, Release, ReleaseName};
 
 pub(crate) const WITHIN: Duration = Duration::from_secs(240);
 
@@ -109,14 +109,11 @@ impl Lab {
 
     pub(crate) fn release(&self, chart: &str, values: &str) -> Release {
         let text = format!(
-            "releases: {{r: {{chart: {chart}, namespace: {}, values: {values}}}}}",
+            "{{chart: {chart}, namespace: {}, values: {values}}}",
             self.namespace
         );
-        Releases::parse(&text)
-            .unwrap()
-            .releases
-            .remove(&name("r"))
-            .unwrap()
+        let document = kedactl_config::documents(&text).unwrap().remove(0);
+        serde_json::from_value(document).unwrap()
     }
 }
 

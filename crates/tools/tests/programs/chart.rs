@@ -2,20 +2,15 @@
 
 use kedactl_exec::Run;
 use kedactl_tools::helm::{Helm, Rendered};
-use kedactl_tools::{CancellationToken, EMBEDDED_CHARTS, Release, Releases, ToolError};
+use kedactl_tools::{CancellationToken, EMBEDDED_CHARTS, Release, ToolError};
 use serde_json::Value;
 
-use crate::support::{helms, name, settings};
+use crate::support::{declared, helms, name, settings};
 
 fn redis(values: &str) -> Release {
-    let text = format!(
-        "releases: {{redis: {{chart: redis-sentinel, namespace: keda, values: {values}}}}}"
-    );
-    Releases::parse(&text)
-        .unwrap()
-        .releases
-        .remove(&name("redis"))
-        .unwrap()
+    declared(&format!(
+        "{{chart: redis-sentinel, namespace: keda, values: {values}}}"
+    ))
 }
 
 async fn render(values: &str) -> Vec<Result<Rendered, ToolError>> {

@@ -2,9 +2,10 @@
 
 use kedactl_plan::{Collect, Step};
 use kedactl_tools::helm::Helm;
-use kedactl_tools::{CancellationToken, Mask, ReleaseName, Releases, ToolError};
+use kedactl_tools::{CancellationToken, EMBEDDED_CHARTS, Mask, Release, ToolError};
+use serde_json::json;
 
-use crate::support::{chart, helms, left_over, name, release, settings};
+use crate::support::{chart, declared, helms, left_over, name, release, settings};
 
 #[tokio::test]
 async fn a_release_is_rendered_the_same_way_twice_and_leaves_no_file() {
@@ -81,69 +82,72 @@ async fn a_cluster_that_is_not_there_is_an_error_with_a_cure() {
     }
 }
 
-#[test]
-fn the_built_in_releases_are_whole() {
-    let all = Releases::built_in().unwrap();
-    let names: Vec<&str> = all
-        .order()
-        .unwrap()
-        .into_iter()
-        .map(ReleaseName::as_str)
-        .collect();
-    assert_eq!(names, ["keda", "metrics-server", "redis"]);
-    for (name, release) in &all.releases {
-        release.source(name).unwrap();
-        assert_eq!(release.detect.is_empty(), name.as_str() == "redis");
+#[tokio::test]
+async fn the_values_of_a_template_lie_below_files_and_values() {
+    for program in helms() {
+        let directory = tempfile::tempdir().unwrap();
+        let never = CancellationToken::new();
+        let helm = Helm::open(settings(program, directory.path()), &never)
+            .await
+            .unwrap();
+        let mut release = release(&chart(directory.path()), "{}");
+        let beneath = json!({"greeting": "from a template", "auth": {"password": "canary-3"}});
+        let helm = helm.beneath(&name("r"), beneath.as_object().unwrap().clone());
+        let greeting = async |release: &Release| {
+            let rendered = helm.render(&name("r"), release, &never).await.unwrap();
+            let map = rendered
+                .objects
+                .iter()
+                .find(|object| object["kind"] == "ConfigMap");
+            map.unwrap()["data"]["greeting"].clone()
+        };
+        assert_eq!(greeting(&release).await, "from a template");
+        let file = directory.path().join("values.yaml");
+        std::fs::write(&file, "greeting: from a file\n").unwrap();
+        release.values_files.push(file);
+        assert_eq!(greeting(&release).await, "from a file");
+        release
+            .values
+            .insert("greeting".into(), "from values".into());
+        assert_eq!(greeting(&release).await, "from values");
+        release.values.insert("failing".into(), true.into());
+        let error = helm.render(&name("r"), &release, &never).await.unwrap_err();
+        assert!(error.to_string().contains("refused with ***"), "{error}");
+        assert!(left_over(directory.path()).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_declaration_that_leaves_something_open_is_refused() {
+    for program in helms() {
+        let directory = tempfile::tempdir().unwrap();
+        let never = CancellationToken::new();
+        let helm = Helm::open(settings(program, directory.path()), &never)
+            .await
+            .unwrap();
+        for (text, problem) in [
+            (
+                "{chart: redis-sentinel}",
+                "release r: no namespace is given",
+            ),
+            (
+                "{chart: x, namespace: y}",
+                "release r: `chart` `x` is neither a path",
+            ),
+            (
+                "{chart: 'oci://x/y', namespace: y}",
+                "release r: `version` a value is needed",
+            ),
+        ] {
+            let error = helm.render(&name("r"), &declared(text), &never).await;
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with(problem), "{error}");
+        }
     }
 }
 
 #[test]
-fn declarations_are_read_checked_and_ordered() {
-    let text = "releases:\n  b: {chart: ./b, namespace: x, dependsOn: [a]}\n  a: {chart: redis-sentinel, namespace: x}\n";
-    let releases = Releases::parse(text).unwrap();
-    let order: Vec<&str> = releases
-        .order()
-        .unwrap()
-        .into_iter()
-        .map(ReleaseName::as_str)
-        .collect();
-    assert_eq!(order, ["a", "b"]);
-    for (text, problem) in [
-        ("releases: {a: {chart: x, namespace: y}}", "neither a path"),
-        (
-            "releases: {a: {chart: 'oci://x/y', namespace: y}}",
-            "needs a `version`",
-        ),
-        (
-            "releases: {a: {chart: x, repo: 'https://x', namespace: y}}",
-            "needs a `version`",
-        ),
-    ] {
-        let releases = Releases::parse(text).unwrap();
-        let error = releases.releases[&name("a")]
-            .source(&name("a"))
-            .unwrap_err();
-        assert!(error.to_string().contains(problem), "{error}");
-    }
-    for (text, problem) in [
-        ("releases: {A: {chart: ./x, namespace: y}}", "is not a name"),
-        ("releases: {a: {chart: ./x, namespce: y}}", "namespce"),
-        ("releases: [", "line 1"),
-    ] {
-        let error = Releases::parse(text).unwrap_err();
-        assert!(error.to_string().contains(problem), "{error}");
-    }
-    for (text, problem) in [
-        (
-            "releases: {a: {chart: ./x, namespace: y, dependsOn: [b]}}",
-            "not declared",
-        ),
-        (
-            "releases: {a: {chart: ./x, namespace: y, dependsOn: [b]}, b: {chart: ./x, namespace: y, dependsOn: [a]}}",
-            "depends on itself",
-        ),
-    ] {
-        let error = Releases::parse(text).unwrap().order().unwrap_err();
-        assert!(error.to_string().contains(problem), "{error}");
-    }
+fn every_chart_of_ours_is_built_in() {
+    let built_in: Vec<&str> = EMBEDDED_CHARTS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(built_in, kedactl_config::OWN_CHARTS);
 }

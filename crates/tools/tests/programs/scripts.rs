@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use kedactl_exec::{Job, Run};
 use kedactl_testkit::until;
+use kedactl_tools::CancellationToken;
 use kedactl_tools::helm::Helm;
-use kedactl_tools::{CancellationToken, Releases};
 use tokio::task::JoinHandle;
 
-use crate::support::{helms, name, settings};
+use crate::support::{declared, helms, name, settings};
 
 /// Redis reads it as one word only where it is quoted well.
 const PASSWORD: &str = r#"can"ary\pass w"#;
@@ -31,12 +31,9 @@ impl Stack {
         let helm = Helm::open(settings(program, directory.path()), &never)
             .await
             .unwrap();
-        let text = "releases: {redis: {chart: redis-sentinel, namespace: keda, values: {sentinel: {downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 15000}}}}";
-        let release = Releases::parse(text)
-            .unwrap()
-            .releases
-            .remove(&name("redis"))
-            .unwrap();
+        let release = declared(
+            "{chart: redis-sentinel, namespace: keda, values: {sentinel: {downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 15000}}}",
+        );
         let rendered = helm.render(&name("redis"), &release, &never).await.unwrap();
         let map = rendered
             .objects

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use kedactl_tools::helm::{Cluster, Settings};
-use kedactl_tools::{Mask, Release, ReleaseName, Releases};
+use kedactl_tools::{Mask, Release, ReleaseName};
 
 /// The real helms: those that `KEDACTL_TEST_HELM` lists, else the one in PATH.
 pub(crate) fn helms() -> Vec<PathBuf> {
@@ -68,15 +68,16 @@ pub(crate) fn name(text: &str) -> ReleaseName {
 
 /// A release of that chart with these inline values.
 pub(crate) fn release(chart: &Path, values: &str) -> Release {
-    let text = format!(
-        "releases:\n  r:\n    chart: {}\n    namespace: apps\n    values: {values}\n",
+    declared(&format!(
+        "chart: {}\nnamespace: apps\nvalues: {values}\n",
         chart.display()
-    );
-    Releases::parse(&text)
-        .unwrap()
-        .releases
-        .remove(&name("r"))
-        .unwrap()
+    ))
+}
+
+/// A release as values declare it.
+pub(crate) fn declared(text: &str) -> Release {
+    let document = kedactl_config::documents(text).unwrap().remove(0);
+    serde_json::from_value(document).unwrap()
 }
 
 /// What lies in the folder of single runs.

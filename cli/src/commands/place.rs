@@ -1,0 +1,118 @@
+//! Where a stack runs: what the options, the configuration and the record say together, for `up`, `plan` and `diff`.
+//!
+//! It must not ask a cluster anything.
+
+use crate::args::{Adopt, Layers, OwnershipArgs, PlaceArgs, Provider};
+use crate::context::Context;
+use crate::error::{Code, Error};
+use kedactl_cluster::Adopt as Take;
+use kedactl_config::{Config, Loaded, Provider as Kind};
+use kedactl_images::Credentials;
+use kedactl_render::Templates;
+use kedactl_stack::{Home, Record, Request, Way};
+use std::path::Path;
+use std::time::Duration;
+
+/// Loads the configuration for the provider that is meant: the option's, the configuration's, else the recorded one.
+pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Result<Loaded, Error> {
+    let named = match place.provider {
+        Provider::Auto => None,
+        Provider::Local => Some(Kind::Local),
+        Provider::Kind => Some(Kind::Kind),
+        Provider::Context => Some(Kind::Context),
+    };
+    let loaded = context.load_for(layers, named)?;
+    if loaded.config.provider == Kind::Minikube {
+        let message = "this version does not drive the provider `minikube`";
+        return Err(Error::new(Code::Config, message).hint(
+            "start it yourself and pass `--provider context --context minikube`, or use kind or local",
+        ));
+    }
+    if loaded.config.provider != Kind::Auto || named.is_some() {
+        return Ok(loaded);
+    }
+    let recorded = Record::read(&context.home(&context.name_of(&loaded.config))?)?;
+    match recorded {
+        Some(record) => context.load_for(layers, Some(record.provider)),
+        None => Ok(loaded),
+    }
+}
+
+/// Why it is the local provider, where nobody said so.
+pub(super) fn why_local(place: &PlaceArgs) -> &'static str {
+    match place.provider {
+        Provider::Auto => {
+            " (auto: processes on this machine; --provider kind or context for a cluster)"
+        }
+        _ => "",
+    }
+}
+
+/// Options that mean a cluster are wrong without one.
+pub(super) fn only_cluster(
+    place: &PlaceArgs,
+    ownership: &OwnershipArgs,
+    plan: Option<&Path>,
+) -> Result<(), Error> {
+    let given = [
+        (place.kubeconfig.is_some(), "--kubeconfig"),
+        (place.context.is_some(), "--context"),
+        (place.allow_cluster.is_some(), "--allow-cluster"),
+        (ownership.adopt.is_some(), "--adopt"),
+        (ownership.revert_edits, "--revert-edits"),
+        (plan.is_some(), "a plan"),
+    ];
+    let Some((_, option)) = given.into_iter().find(|(given, _)| *given) else {
+        return Ok(());
+    };
+    let message = format!("{option} means a cluster, and the provider is local");
+    Err(Error::new(Code::Usage, message).hint("add --provider context or --provider kind"))
+}
+
+/// A stack of that name on a cluster would be hidden by a local one.
+pub(super) fn not_on_a_cluster(context: &Context, name: &str) -> Result<(), Error> {
+    let Some(record) = Record::read(&context.home(name)?)? else {
+        return Ok(());
+    };
+    let place = record.provider.environment();
+    let message = format!("stack {name} is on {place} ({}) already", record.context);
+    Err(Error::new(Code::Elsewhere, message))
+}
+
+/// What the library is asked for.
+pub(super) fn request(
+    context: &Context,
+    config: Config,
+    place: &PlaceArgs,
+    ownership: &OwnershipArgs,
+) -> Result<Request, Error> {
+    let home: Home = context.home(&context.name_of(&config))?;
+    if kedactl_local::read_state(&context.dir_of(home.stack())?)?.is_some() {
+        let message = format!("stack {} runs on this machine already", home.stack());
+        return Err(Error::new(Code::Elsewhere, message));
+    }
+    let templates = Templates::load(context.project().as_deref(), &crate::context::read_file)?;
+    let docker = context.env.docker_config();
+    Ok(Request {
+        home,
+        config,
+        templates,
+        way: Way {
+            kubeconfig: place.kubeconfig.clone(),
+            context: place.context.clone(),
+            allow: place.allow_cluster.clone(),
+        },
+        default_kubeconfig: context.env.default_kubeconfig(),
+        adopt: match ownership.adopt {
+            None => Take::Refuse,
+            Some(Adopt::Unowned) => Take::Unowned,
+            Some(Adopt::All) => Take::All,
+        },
+        revert_edits: ownership.revert_edits,
+        credentials: docker.map_or(Credentials::Anonymous, Credentials::DockerConfig),
+        helper: vec![std::env::current_exe()?.into(), super::tunnel::WORD.into()],
+        who: context.env.who(),
+        within: Duration::MAX,
+        plan: None,
+    })
+}

@@ -1,0 +1,273 @@
+//! `down`: everything goes in the order that cannot hang: scalers while KEDA lives, pods, releases, data.
+//! Must not delete data without being told to purge, nor a KEDA that others use.
+
+use std::time::Duration;
+
+use kedactl_cluster::{
+    Cluster, Data, DownOptions, Holder, Outcome as Gone, Removed, StoredRelease, Teardown,
+    stored_releases,
+};
+use kedactl_plan::{Control, Sink, Step};
+use kedactl_tools::helm::{Helm, LeaseHeld};
+use kedactl_tools::{CancellationToken, ReleaseName};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::job::told;
+use crate::record::LastRun;
+use crate::{Home, Record, StackError, place, releases, tunnel};
+
+/// What shall go.
+#[derive(Debug, Clone)]
+pub struct DownRequest {
+    /// Where the stack's files are.
+    pub home: Home,
+    /// Data goes too, and the cluster where it was made for the stack.
+    pub purge: bool,
+    /// Take KEDA's finalizers off our objects also while its operator runs.
+    pub release_finalizers: bool,
+    /// Who does it, as others are told who wait for the lock.
+    pub who: String,
+    /// How long an object may take to go.
+    pub within: Duration,
+}
+
+/// What went and what stayed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DownOutcome {
+    /// Whether anything was there to go.
+    pub changed: bool,
+    /// Objects that went.
+    pub removed: usize,
+    /// Releases that went.
+    pub releases: Vec<String>,
+    /// What stays, and why.
+    pub kept: Vec<String>,
+    /// The cluster that was deleted.
+    pub cluster_deleted: Option<String>,
+}
+
+/// Takes the stack down. A stack that is down already, or that was never up, is no error.
+pub async fn down(
+    request: &DownRequest,
+    sink: &dyn Sink,
+    control: &Control,
+) -> Result<DownOutcome, StackError> {
+    let start = Instant::now();
+    let Some(record) = Record::read(&request.home)? else {
+        return Ok(DownOutcome::default());
+    };
+    let mut outcome = DownOutcome::default();
+    let work = async {
+        let step = Step::start(sink, "tunnel", "tunnel");
+        outcome.changed |= told(step, tunnel::end(&request.home).await, |ended| {
+            (if *ended { "ended" } else { "none" }.to_owned(), *ended)
+        })?;
+        match &record.kind {
+            Some(name) if request.purge => {
+                delete_cluster(request, &record, name, sink, &control.stop, &mut outcome).await
+            }
+            _ => dismantle(request, &record, sink, &control.stop, &mut outcome).await,
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        () = control.abort.cancelled() => Err(StackError::Stopped),
+        ended = Box::pin(work) => ended,
+    };
+    if let Err(error) = ended {
+        return Err(if error.is_stop() || control.stop.is_cancelled() {
+            StackError::Interrupted {
+                sentence: "what was begun is done; run `kedactl down` again for the rest".to_owned(),
+            }
+        } else {
+            error
+        });
+    }
+    if request.purge {
+        Record::remove(&request.home)?;
+    } else {
+        let mut record = record;
+        let took = start.elapsed().as_millis() as u64;
+        record.last_run = Some(LastRun::now("down", Some(took), "down, data kept".to_owned()));
+        record.write(&request.home)?;
+    }
+    Ok(outcome)
+}
+
+/// A cluster that was made for the stack goes as a whole, with everything in it.
+async fn delete_cluster(
+    request: &DownRequest,
+    record: &Record,
+    name: &str,
+    sink: &dyn Sink,
+    stop: &CancellationToken,
+    outcome: &mut DownOutcome,
+) -> Result<(), StackError> {
+    let step = Step::start(sink, "cluster", "cluster");
+    let driver = place::driver(&request.home, &record.config)?;
+    let deleted = driver.delete(name, stop).await.map_err(StackError::from);
+    let deleted = told(step, deleted, |deleted| {
+        let note = if *deleted { "deleted" } else { "was not there" };
+        (note.to_owned(), *deleted)
+    })?;
+    outcome.changed |= deleted;
+    outcome.cluster_deleted = deleted.then(|| name.to_owned());
+    Ok(())
+}
+
+/// Takes the stack's objects and releases off a cluster that stays.
+async fn dismantle(
+    request: &DownRequest,
+    record: &Record,
+    sink: &dyn Sink,
+    stop: &CancellationToken,
+    outcome: &mut DownOutcome,
+) -> Result<(), StackError> {
+    if let Some(name) = &record.kind {
+        let driver = place::driver(&request.home, &record.config)?;
+        if !driver.clusters(stop).await?.contains(name) {
+            outcome.kept.push(format!("cluster {name} is gone already"));
+            return Ok(());
+        }
+    }
+    if record.cluster.is_none() {
+        // It was never entered: nothing can be there.
+        return Ok(());
+    }
+    let cluster = record.connect().await?;
+    let stack = record.stack(&request.home)?;
+    let mut options = DownOptions::new(Holder::own(&request.who));
+    options.data = if request.purge { Data::Purge } else { Data::Keep };
+    options.patience = request.within;
+    options.release_finalizers = request.release_finalizers;
+    let stored = stored_releases(&cluster, &stack).await?;
+    let Some(mut teardown) = Teardown::begin(&cluster, &stack, options).await? else {
+        outcome.kept.extend(stored.iter().map(|it| {
+            format!("release {} has the stack's label, but the stack has no inventory", it.name)
+        }));
+        return Ok(());
+    };
+    let staged = stages(request, record, &cluster, &mut teardown, &stored, sink, stop);
+    let gone = match Box::pin(staged).await {
+        Ok(gone) => gone,
+        Err(error) => {
+            if let Err(unlock) = teardown.abort().await {
+                tracing::warn!(error = %unlock, "the lock could not be given back; it runs out by itself");
+            }
+            return Err(error);
+        }
+    };
+    let end = Step::start(sink, "data", if request.purge { "data" } else { "inventory" });
+    let removed = teardown.finish(&end).await.map_err(StackError::from);
+    let count = |removed: &Vec<Removed>| removed.iter().filter(|it| it.is_gone()).count();
+    let removed = told(end, removed, |removed| {
+        (format!("{} objects in all", count(removed)), count(removed) > 0)
+    })?;
+    let went = count(&removed);
+    outcome.changed |= went > 0 || !gone.is_empty();
+    outcome.removed = went;
+    outcome.releases = gone;
+    outcome.kept.extend(removed.iter().filter_map(kept));
+    Ok(())
+}
+
+fn kept(removed: &Removed) -> Option<String> {
+    match &removed.outcome {
+        Gone::Kept { reason } => Some(format!("{}: {reason}", removed.object)),
+        _ => None,
+    }
+}
+
+/// Scalers, everything else, releases; the names of the releases that went.
+async fn stages(
+    request: &DownRequest,
+    record: &Record,
+    cluster: &Cluster,
+    teardown: &mut Teardown,
+    stored: &[StoredRelease],
+    sink: &dyn Sink,
+    stop: &CancellationToken,
+) -> Result<Vec<String>, StackError> {
+    let step = Step::start(sink, "scalers", "autoscalers");
+    let gone = teardown.scalers(&step).await.map_err(StackError::from);
+    told(step, gone, went)?;
+    go_on(stop)?;
+    let step = Step::start(sink, "objects", "application");
+    let gone = teardown.objects(&step).await.map_err(StackError::from);
+    told(step, gone, went)?;
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let helm = releases::open(&request.home, record, cluster, &[], stop).await?;
+    let mut gone = Vec::new();
+    for release in in_order(record, stored) {
+        go_on(stop)?;
+        let id = format!("release/{}", release.name);
+        let step = Step::start(sink, id, format!("release {}", release.name));
+        let went = uninstall(&helm, request, cluster, teardown, release, &step, stop).await;
+        if told(step, went, |went| {
+            let note = if *went { "gone" } else { "others use it" };
+            (note.to_owned(), *went)
+        })? {
+            gone.push(release.name.clone());
+        }
+    }
+    Ok(gone)
+}
+
+fn went((): &()) -> (String, bool) {
+    ("gone".to_owned(), true)
+}
+
+fn go_on(stop: &CancellationToken) -> Result<(), StackError> {
+    if stop.is_cancelled() {
+        return Err(StackError::Stopped);
+    }
+    Ok(())
+}
+
+/// Dependents before what they depend on, KEDA last: it must live until nothing of it is left.
+fn in_order<'s>(record: &Record, stored: &'s [StoredRelease]) -> Vec<&'s StoredRelease> {
+    let depth = |name: &str| depth(record, name, 0);
+    let mut order: Vec<&StoredRelease> = stored.iter().collect();
+    order.sort_by_key(|it| (it.name == "keda", std::cmp::Reverse(depth(&it.name)), it.name.clone()));
+    order
+}
+
+fn depth(record: &Record, name: &str, so_far: usize) -> usize {
+    let mut releases = record.config.releases.iter();
+    let found = releases.find(|(known, _)| known.as_str() == name);
+    let Some((_, Some(release))) = found else {
+        return so_far;
+    };
+    let below = release.depends_on.iter();
+    let below = below.map(|it| depth(record, it.as_str(), so_far + 1));
+    below.max().unwrap_or(so_far)
+}
+
+/// Takes one release off the cluster; `false` where it stays because others need it.
+async fn uninstall(
+    helm: &Helm,
+    request: &DownRequest,
+    cluster: &Cluster,
+    teardown: &mut Teardown,
+    release: &StoredRelease,
+    step: &Step<'_>,
+    stop: &CancellationToken,
+) -> Result<bool, StackError> {
+    let name = ReleaseName::new(release.name.clone())?;
+    teardown.claims_of_release(&release.namespace, &release.name).await?;
+    if release.name == "keda" {
+        let users = kedactl_cluster::scalers_everywhere(cluster).await?;
+        if !users.is_empty() {
+            step.progress(0, None, format!("KEDA stays: {} still use it", users.len()));
+            return Ok(false);
+        }
+    }
+    let lease = LeaseHeld::by(&request.who);
+    helm.repair(&name, &release.namespace, Some(&lease), step, stop).await?;
+    helm.uninstall(&name, &release.namespace, stop).await?;
+    Ok(true)
+}
+

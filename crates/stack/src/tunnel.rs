@@ -1,0 +1,100 @@
+//! The stack's tunnel: opened where it is missing, left alone where it serves, taken down with the stack.
+//! Must not touch the tunnel of another stack.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kedactl_cluster::STACK_LABEL;
+use kedactl_config::{Config, ServiceType, TunnelMode};
+use kedactl_plan::Step;
+use kedactl_tunnel::{Detach, Mode, Spec, Status, TunnelError, Wanted};
+
+use crate::{Home, Record, StackError};
+
+/// Whether the configuration asks for a tunnel.
+pub(crate) fn wanted(config: &Config) -> bool {
+    config.tunnel.enabled && config.api.service_type == ServiceType::LoadBalancer
+}
+
+/// Where the API is reached from this machine.
+pub(crate) fn api_url(config: &Config, tunnel: Option<&Status>) -> Option<String> {
+    if let Some(address) = tunnel.and_then(|status| local(config, status)) {
+        return Some(format!("http://{address}"));
+    }
+    let ingress = config.ingress.as_ref()?;
+    Some(format!("https://{}", ingress.host))
+}
+
+fn local(config: &Config, status: &Status) -> Option<SocketAddr> {
+    let service = format!("{}/api", config.namespace);
+    let mut ports = status.services.iter();
+    let port = ports.find(|it| it.service == service && it.port == config.api.port);
+    port.map(|it| it.local)
+}
+
+fn spec(home: &Home, config: &Config) -> Spec {
+    Spec {
+        services: vec![Wanted {
+            namespace: config.namespace.clone(),
+            name: "api".to_owned(),
+            port: Some(config.api.port),
+            local: config.tunnel.port,
+        }],
+        label: format!("{STACK_LABEL}={}", home.stack()),
+        mode: match config.tunnel.mode {
+            TunnelMode::Auto => Mode::Auto,
+            TunnelMode::NodePort => Mode::NodePort,
+            TunnelMode::PortForward => Mode::PortForward,
+        },
+        any_port: false,
+        hold: Spec::HOLD,
+    }
+}
+
+/// Opens the tunnel unless the one that runs is what is wanted; whether it was opened.
+pub(crate) async fn ensure(
+    home: &Home,
+    record: &Record,
+    helper: &[OsString],
+    within: Duration,
+    step: &Step<'_>,
+) -> Result<(Status, bool), StackError> {
+    let (dir, spec, access) = (home.tunnel(), spec(home, &record.config), record.access());
+    if let Ok(status) = kedactl_tunnel::status(&dir).await
+        && status.unready().is_none()
+        && kedactl_tunnel::order(&dir)? == Some((access.clone(), spec.clone()))
+    {
+        return Ok((status, false));
+    }
+    kedactl_tunnel::stop(&dir).await?;
+    let detach = Detach {
+        dir,
+        access,
+        spec,
+        helper: helper.to_vec(),
+        within,
+    };
+    Ok((kedactl_tunnel::detach(&detach, step).await?, true))
+}
+
+/// What the tunnel does; `None` where none runs.
+pub(crate) async fn status(home: &Home) -> Option<Status> {
+    kedactl_tunnel::status(&home.tunnel()).await.ok()
+}
+
+/// Ends the tunnel and removes its folder; whether there was one.
+pub(crate) async fn end(home: &Home) -> Result<bool, StackError> {
+    let dir = home.tunnel();
+    let stopped = match kedactl_tunnel::stop(&dir).await {
+        Ok(stopped) => stopped != kedactl_tunnel::Stopped::Nothing,
+        Err(TunnelError::NotRunning { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StackError::file("remove", dir)(error))
+        }
+        _ => Ok(stopped),
+    }
+}

@@ -1,0 +1,431 @@
+//! What each node of `up` does.
+//! Must not know when it runs: the graph does.
+
+use std::collections::BTreeMap;
+
+use kedactl_cluster::{
+    Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy,
+    ReadyOptions, Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, phase, read_secret,
+    ready, stored_releases, workloads_of_release,
+};
+use kedactl_config::{Config, ServiceType};
+use kedactl_plan::{Done, Run, Step};
+use kedactl_tools::helm::{Helm, LeaseHeld};
+use kedactl_tools::{CancellationToken, ReleaseName};
+use serde_json::Value as Json;
+
+use super::{Job, Results};
+use crate::images::{self, Built};
+use crate::job::{plural, told, until_stopped};
+use crate::place::{self, Place};
+use crate::releases::{self, Declared, Standing};
+use crate::{StackError, pins, tunnel};
+
+/// Letters and digits of a generated password: 190 bits.
+const PASSWORD: usize = 32;
+
+type Ended = Result<Done<()>, StackError>;
+
+impl Job<'_> {
+    pub(super) async fn cluster(&self, run: Run<'_>, done: &Results) -> Ended {
+        let step = Step::start(run.sink(), "connect", "connect");
+        let way = &self.request.way;
+        let (home, record) = (&self.request.home, self.record.clone());
+        let entered = place::enter(home, record, way.allow.clone(), &step, run.stop()).await;
+        let place = told(step, entered, |place| {
+            let uid = place.cluster.uid();
+            (
+                format!(
+                    "{} ({}, Kubernetes {})",
+                    place.cluster.context(),
+                    uid.get(..8).unwrap_or(uid),
+                    place.cluster.version().trim_start_matches('v')
+                ),
+                place.created,
+            )
+        })?;
+        let ended = changed(place.cluster.context().to_owned(), place.created);
+        put(&done.place, place);
+        Ok(ended)
+    }
+
+    pub(super) async fn build(&self, _run: Run<'_>, done: &Results) -> Ended {
+        let store = self.request.home.images();
+        let built = images::make(&self.request.config, store).await?;
+        let names: Vec<String> = built
+            .images
+            .iter()
+            .map(|it| it.reference.to_string())
+            .collect();
+        let note = if names.is_empty() {
+            "none to build".to_owned()
+        } else {
+            names.join(", ")
+        };
+        put(&done.built, built);
+        Ok(Done::unchanged(note, ()))
+    }
+
+    pub(super) async fn load(&self, run: Run<'_>, done: &Results) -> Ended {
+        let (place, built) = (place_of(done)?, built_of(done)?);
+        let own = place
+            .record
+            .kind
+            .as_deref()
+            .filter(|_| images::into_own_nodes(&self.request.config));
+        let delivered = images::deliver(
+            built,
+            self.request.home.images(),
+            own,
+            &self.request.credentials,
+            run.sink(),
+        );
+        let delivered = until_stopped(run.stop(), delivered).await?;
+        let note = format!(
+            "{} on {} of them",
+            plural(built.images.len(), "image"),
+            plural(delivered.places, "place")
+        );
+        Ok(changed(note, delivered.changed))
+    }
+
+    /// Everything that comes is known from here on; nothing was written before.
+    pub(super) async fn lock(&self, run: Run<'_>, done: &Results) -> Ended {
+        let (place, built) = (place_of(done)?, built_of(done)?);
+        let stack = place.record.stack(&self.request.home)?;
+        let mut objects = objects(&self.request.templates, &built.config)?;
+        let kept = kept(&built.config);
+        let survey =
+            releases::survey(&place.cluster, &stack, &built.config, &self.declared).await?;
+        objects.extend(survey.namespaces);
+        if let Some(plan) = &self.request.plan {
+            let pins = pins::of(self, place, built, run.stop()).await?;
+            let adopt = self.request.adopt;
+            plan.verify(&place.cluster, &stack, &objects, &kept, adopt, &pins)
+                .await?;
+        }
+        let mut options = Options::new(kedactl_cluster::Holder::own(&self.request.who));
+        options.adopt = self.request.adopt;
+        options.revert_edits = self.request.revert_edits;
+        let begun = ClusterRun::begin(&place.cluster, &stack, &objects, &kept, options).await?;
+        put(&self.run, begun);
+        Ok(Done::unchanged(
+            format!("{} in the inventory", plural(objects.len(), "object")),
+            (),
+        ))
+    }
+
+    pub(super) async fn namespaces(&self, run: Run<'_>, done: &Results) -> Ended {
+        let (place, built) = (place_of(done)?, built_of(done)?);
+        let applied = self
+            .apply(&run, |it| phase_of(it) == Phase::Namespaces)
+            .await?;
+        let mut note = changes(&applied);
+        let mut wrote = applied.iter().any(ClusterApplied::changed);
+        if let Some(secret) = redis_secret(&built.config) {
+            let stack = place.record.stack(&self.request.home)?;
+            let wanted = passwords(&built.config);
+            let (_, made) = ensure_secret(
+                &place.cluster,
+                &stack,
+                &built.config.namespace,
+                secret,
+                &wanted,
+            )
+            .await?;
+            wrote |= made != Made::Unchanged;
+            note = format!("{note}; Secret {secret} {}", word(made));
+        }
+        Ok(changed(note, wrote))
+    }
+
+    pub(super) async fn release(&self, run: Run<'_>, done: &Results, it: &Declared) -> Ended {
+        let (place, built) = (place_of(done)?, built_of(done)?);
+        let stack = place.record.stack(&self.request.home)?;
+        // Its values may name an image that was just built.
+        let declared = releases::declared(&built.config, &self.request.templates)?;
+        let declared = declared.into_iter().find(|known| known.name == it.name);
+        let declared = declared.unwrap_or_else(|| it.clone());
+        let namespace = releases::namespace(&declared.release, &built.config).to_owned();
+        let standing = releases::standing(&place.cluster, &stack, &namespace, &declared).await?;
+        if let Standing::LeftAlone(found) = standing {
+            self.wait_for(&run, place, &found).await?;
+            if let Ok(mut all) = done.left_alone.lock() {
+                all.push(declared.name.to_string());
+            }
+            let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+            return Ok(Done::unchanged(
+                format!("the cluster has it: {}", names.join(", ")),
+                (),
+            ));
+        }
+        self.begun()?.check()?;
+        let one = std::slice::from_ref(&declared);
+        let helm = self.helm(place, one, run.stop()).await?;
+        let lease = LeaseHeld::by(&self.request.who);
+        let step = Step::start(run.sink(), "helm", "helm");
+        let applied = helm
+            .apply(
+                &declared.name,
+                &declared.release,
+                Some(&lease),
+                &step,
+                run.stop(),
+            )
+            .await
+            .map_err(StackError::from);
+        let applied = told(step, applied, |it| {
+            (format!("revision {}", it.revision), it.changed)
+        })?;
+        let name = declared.name.as_str();
+        let objects = workloads_of_release(&place.cluster, &namespace, name).await?;
+        self.wait_for(&run, place, &objects).await?;
+        Ok(changed(
+            format!("revision {}", applied.revision),
+            applied.changed,
+        ))
+    }
+
+    pub(super) async fn app(&self, run: Run<'_>) -> Ended {
+        let applied = self
+            .apply(&run, |it| {
+                let phase = phase_of(it);
+                phase != Phase::Namespaces && phase < Phase::Around
+            })
+            .await?;
+        let wrote = applied.iter().any(ClusterApplied::changed);
+        Ok(changed(changes(&applied), wrote))
+    }
+
+    pub(super) async fn scaling(&self, run: Run<'_>) -> Ended {
+        let applied = self
+            .apply(&run, |it| phase_of(it) >= Phase::Around)
+            .await?;
+        let wrote = applied.iter().any(ClusterApplied::changed);
+        Ok(changed(changes(&applied), wrote))
+    }
+
+    pub(super) async fn ready(&self, run: Run<'_>, done: &Results) -> Ended {
+        let objects: Vec<ObjectRef> = self.begun()?.objects().cloned().collect();
+        self.wait_for(&run, place_of(done)?, &objects).await?;
+        Ok(Done::unchanged(plural(objects.len(), "object"), ()))
+    }
+
+    pub(super) async fn tunnel(&self, run: Run<'_>, done: &Results) -> Ended {
+        let place = place_of(done)?;
+        let step = Step::start(run.sink(), "open", "open");
+        let opened = tunnel::ensure(
+            &self.request.home,
+            &place.record,
+            &self.request.helper,
+            self.rest(),
+            &step,
+        );
+        let opened = until_stopped(run.stop(), opened).await;
+        let (status, opened) = told(step, opened, |(status, opened)| {
+            (format!("pid {}", status.process.pid), *opened)
+        })?;
+        let url = tunnel::api_url(&self.request.config, Some(&status)).unwrap_or_default();
+        put(&done.tunnel, status);
+        Ok(changed(url, opened))
+    }
+
+    fn begun(&self) -> Result<&ClusterRun, StackError> {
+        self.run.get().ok_or(StackError::Stopped)
+    }
+
+    async fn apply(
+        &self,
+        run: &Run<'_>,
+        chosen: impl Fn(&ObjectRef) -> bool,
+    ) -> Result<Vec<ClusterApplied>, StackError> {
+        let step = Step::start(run.sink(), "apply", "apply");
+        let applied = until_stopped(run.stop(), async {
+            Ok(self.begun()?.apply(chosen, &step).await?)
+        })
+        .await;
+        told(step, applied, |applied| {
+            let wrote = applied.iter().any(ClusterApplied::changed);
+            (changes(applied), wrote)
+        })
+    }
+
+    async fn wait_for(
+        &self,
+        run: &Run<'_>,
+        place: &Place,
+        objects: &[ObjectRef],
+    ) -> Result<(), StackError> {
+        let config = &self.request.config;
+        let options = ReadyOptions {
+            within: self.rest(),
+            policy: Policy {
+                load_balancer: if tunnel::wanted(config) {
+                    LoadBalancer::Tunnel
+                } else if config.api.service_type == ServiceType::LoadBalancer {
+                    LoadBalancer::Require
+                } else {
+                    LoadBalancer::Ignore
+                },
+                ..Policy::default()
+            },
+            secrets: secrets(place, config).await,
+        };
+        let step = Step::start(run.sink(), "wait", "wait");
+        let waited = until_stopped(run.stop(), async {
+            Ok(ready(&place.cluster, objects, &options, &step).await?)
+        })
+        .await;
+        told(step, waited, |()| {
+            (plural(objects.len(), "object"), false)
+        })
+    }
+
+    pub(crate) async fn helm(
+        &self,
+        place: &Place,
+        declared: &[Declared],
+        stop: &CancellationToken,
+    ) -> Result<Helm, StackError> {
+        let home = &self.request.home;
+        releases::open(home, &place.record, &place.cluster, declared, stop).await
+    }
+}
+
+/// Removes releases and objects that the stack no longer has, and gives the lock back; how many went.
+pub(super) async fn prune(
+    job: &Job<'_>,
+    results: &Results,
+    run: ClusterRun,
+    step: &Step<'_>,
+    stop: &CancellationToken,
+) -> Result<usize, StackError> {
+    let place = place_of(results)?;
+    let stack = place.record.stack(&job.request.home)?;
+    let gone = match surplus(job, place, &stack, step, stop).await {
+        Ok(gone) => gone,
+        Err(error) => {
+            run.abort().await.ok();
+            return Err(error);
+        }
+    };
+    let removed = run.finish(step).await?;
+    Ok(gone + removed.iter().filter(|it| it.is_gone()).count())
+}
+
+async fn surplus(
+    job: &Job<'_>,
+    place: &Place,
+    stack: &Stack,
+    step: &Step<'_>,
+    stop: &CancellationToken,
+) -> Result<usize, StackError> {
+    let stored = stored_releases(&place.cluster, stack).await?;
+    let config = &job.request.config;
+    let wanted = |name: &str, namespace: &str| {
+        job.declared.iter().any(|it| {
+            it.name.as_str() == name && releases::namespace(&it.release, config) == namespace
+        })
+    };
+    let mut gone = 0;
+    for release in stored.iter().filter(|it| !wanted(&it.name, &it.namespace)) {
+        step.progress(gone as u64, None, format!("release {}", release.name));
+        let helm = job.helm(place, &[], stop).await?;
+        let name = ReleaseName::new(release.name.clone())?;
+        helm.uninstall(&name, &release.namespace, stop).await?;
+        gone += 1;
+    }
+    Ok(gone)
+}
+
+/// The stack's objects as the templates make them.
+pub(crate) fn objects(
+    templates: &kedactl_render::Templates,
+    config: &Config,
+) -> Result<Vec<Json>, StackError> {
+    let manifests = templates.render(config)?;
+    let objects = manifests.objects.iter();
+    Ok(objects.map(|it| it.object.to_json()).collect())
+}
+
+/// What belongs to the stack and is made once: the Secret with Redis' passwords.
+pub(crate) fn kept(config: &Config) -> Vec<ObjectRef> {
+    let secret = redis_secret(config);
+    let reference =
+        secret.map(|name| ObjectRef::new("v1", "Secret", Some(&config.namespace), name));
+    reference.into_iter().collect()
+}
+
+/// The Secret that is made here; a Redis from outside brings its own.
+fn redis_secret(config: &Config) -> Option<&str> {
+    let ours = config
+        .releases
+        .iter()
+        .any(|(name, release)| name.as_str() == "redis" && release.is_some());
+    ours.then_some(config.redis.secret.name.as_str())
+}
+
+fn passwords(config: &Config) -> BTreeMap<String, Wanted> {
+    let secret = &config.redis.secret;
+    let mut keys = vec![secret.password_key.clone()];
+    if config.redis.sentinels > 0 {
+        keys.push(secret.sentinel_password_key.clone());
+    }
+    keys.into_iter()
+        .map(|key| (key, Wanted::Random(PASSWORD)))
+        .collect()
+}
+
+/// What logs that are quoted must not show. Where the Secret cannot be read, there is nothing to hide yet.
+async fn secrets(place: &Place, config: &Config) -> Secrets {
+    let mut secrets = Secrets::default();
+    let name = &config.redis.secret.name;
+    if let Ok(Some(values)) = read_secret(&place.cluster, &config.namespace, name).await {
+        for value in values.values() {
+            secrets.add(value);
+        }
+    }
+    secrets
+}
+
+fn phase_of(object: &ObjectRef) -> Phase {
+    phase(object.group(), &object.kind)
+}
+
+fn word(made: Made) -> &'static str {
+    match made {
+        Made::Created => "made",
+        Made::Completed => "completed",
+        Made::Unchanged => "unchanged",
+    }
+}
+
+fn changes(applied: &[ClusterApplied]) -> String {
+    let wrote = applied.iter().filter(|it| it.changed()).count();
+    if wrote == 0 {
+        format!("{} unchanged", plural(applied.len(), "object"))
+    } else {
+        format!("{wrote} of {} written", plural(applied.len(), "object"))
+    }
+}
+
+fn changed(note: String, changed: bool) -> Done<()> {
+    Done {
+        value: (),
+        note,
+        changed,
+    }
+}
+
+fn put<T>(slot: &std::sync::OnceLock<T>, value: T) {
+    // A node runs once, so the slot is empty.
+    drop(slot.set(value));
+}
+
+pub(crate) fn place_of(done: &Results) -> Result<&Place, StackError> {
+    done.place.get().ok_or(StackError::Stopped)
+}
+
+fn built_of(done: &Results) -> Result<&Built, StackError> {
+    done.built.get().ok_or(StackError::Stopped)
+}

@@ -1,0 +1,11 @@
+//! The whole platform on a real Kubernetes: what `kedactl up` promises, with the real KEDA and HPA.
+//!
+//! It must not pass where there is no cluster: `tests/cluster/lab exec -- …` gives the environment. Every stack has a name,
+//! namespaces and a state folder of its own, and ends with its test.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../cluster.rs"]
+mod cluster;
+mod life;
+mod rig;

@@ -1,0 +1,175 @@
+//! A stack of a test's own on the run's cluster, as a user would bring it up, and a look past `kedactl` at what is there.
+//!
+//! It must not know what a test wants to find.
+
+use crate::cluster::{Cluster, variable};
+use kedactl_tests::{Context, Outcome};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) struct Rig {
+    pub(crate) context: Context,
+    pub(crate) cluster: Cluster,
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    values: std::path::PathBuf,
+}
+
+impl Rig {
+    /// A stack that is not up yet.
+    pub(crate) fn new(purpose: &str) -> Self {
+        Self::with(purpose, "{}")
+    }
+
+    /// One with more values, which win.
+    pub(crate) fn with(purpose: &str, more: &str) -> Self {
+        let cluster = Cluster::of_this_run();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{purpose}-{}-{count}", std::process::id());
+        let mut context = Context::new(env!("CARGO_BIN_EXE_kedactl-under-test"));
+        for variable in ["DOCKER_HOST"] {
+            context = context.with_env(variable, &crate::cluster::variable(variable));
+        }
+        let port = kedactl_testkit::free_port();
+        let values = context.write("values.yaml", &values(&name, port));
+        context.write("more.yaml", more);
+        Self {
+            context,
+            cluster,
+            name,
+            port,
+            values,
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.name
+    }
+
+    /// A command of `kedactl` for this stack.
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
+        self.context.run(&[args, &["--stack", &self.name]].concat())
+    }
+
+    /// Options that say which cluster, and the values.
+    pub(crate) fn place(&self) -> Vec<String> {
+        let uid = self.cluster_uid();
+        let context = self.cluster.kubectl(&["config", "current-context"]);
+        let mut all: Vec<String> = [
+            "--provider",
+            "context",
+            "--kubeconfig",
+            &variable("KEDACTL_TEST_KUBECONFIG"),
+            "--context",
+            context.trim(),
+            "--allow-cluster",
+            &uid[..8],
+        ]
+        .map(str::to_owned)
+        .into();
+        all.extend(self.values());
+        all
+    }
+
+    pub(crate) fn values(&self) -> Vec<String> {
+        let values = self.values.display().to_string();
+        ["-f", "fast", "-f", &values, "-f", "more.yaml"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    pub(crate) fn cluster_uid(&self) -> String {
+        let system = self.cluster.json(&["get", "namespace", "kube-system"]);
+        system["metadata"]["uid"].as_str().unwrap().to_owned()
+    }
+
+    /// `kedactl COMMAND` with the place, the values and more.
+    pub(crate) fn command(&self, command: &str, more: &[&str]) -> Outcome {
+        let place = self.place();
+        let mut args = vec![command];
+        args.extend(place.iter().map(String::as_str));
+        args.extend(more);
+        self.run(&args)
+    }
+
+    pub(crate) fn up(&self, more: &[&str]) -> Outcome {
+        self.command("up", more)
+    }
+
+    /// Resource versions of everything in the stack's namespaces that `up` writes, by kind and name.
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        let kinds = "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,networkpolicies,\
+                     poddisruptionbudgets,scaledobjects,triggerauthentications";
+        let namespace = self.namespace();
+        let found = self.cluster.json(&["-n", namespace, "get", kinds]);
+        let text = |it: &Value, path: &str| it.pointer(path).unwrap().as_str().unwrap().to_owned();
+        found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| {
+                let name = format!("{} {}", text(it, "/kind"), text(it, "/metadata/name"));
+                // Status moves by itself; a write of ours moves the generation, or the version where there is none.
+                let version = it["metadata"]["generation"].as_u64().map_or_else(
+                    || text(it, "/metadata/resourceVersion"),
+                    |generation| format!("generation {generation}"),
+                );
+                (name, version)
+            })
+            .collect()
+    }
+
+    /// Everything that carries the stack's label anywhere, or lives in its namespaces.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let selector = format!("kedactl.io/stack={}", self.name);
+        let kinds = "namespaces,deployments,statefulsets,services,configmaps,secrets,serviceaccounts,networkpolicies,\
+                     poddisruptionbudgets,scaledobjects,triggerauthentications,horizontalpodautoscalers,\
+                     persistentvolumeclaims,leases,pods";
+        let found = self.cluster.kubectl(&[
+            "get", kinds, "--all-namespaces", "-l", &selector, "--no-headers", "--ignore-not-found", "-o", "name",
+        ]);
+        let namespaces = self.cluster.kubectl(&["get", "namespaces", "-o", "name"]);
+        let ours = format!("namespace/{}", self.name);
+        let namespaces = namespaces.lines().filter(|it| it.starts_with(&ours));
+        found.lines().chain(namespaces).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let ended = self.run(&["down", "--purge", "--release-finalizers"]);
+        if ended.code != Some(0) && !std::thread::panicking() {
+            panic!("down: {ended:?}");
+        }
+    }
+}
+
+fn values(name: &str, port: u16) -> String {
+    let cluster = variable("KEDACTL_TEST_CLUSTER");
+    let (api, worker) = (
+        env!("CARGO_BIN_EXE_api-under-test"),
+        env!("CARGO_BIN_EXE_worker-under-test"),
+    );
+    format!(
+        "name: {name}
+namespace: {name}
+monitoring: {{namespace: {name}-monitoring}}
+tunnel: {{port: {port}}}
+images:
+  build: [api, worker, redis]
+  kindCluster: {cluster}
+  programs: {{api: {api}, worker: {worker}}}
+redis:
+  storage: {{size: 64Mi}}
+  resources: {{requests: {{cpu: 25m, memory: 32Mi}}, limits: {{cpu: '1', memory: 256Mi}}}}
+api:
+  resources: {{requests: {{cpu: 100m, memory: 32Mi, ephemeral-storage: 16Mi}}}}
+worker:
+  resources: {{requests: {{cpu: 25m, memory: 32Mi, ephemeral-storage: 16Mi}}}}
+  terminationGracePeriodSeconds: 20
+"
+    )
+}
