@@ -3,10 +3,10 @@
 //! It must not write anywhere but stdout and the folder that was asked for.
 
 use crate::args::RenderArgs;
-use crate::context::Context;
+use crate::context::{Context, read_file};
 use crate::error::{Code, Error, Exit};
 use kedactl_config::Config;
-use kedactl_render::Manifests;
+use kedactl_render::{Manifests, Templates};
 use std::fs;
 
 pub(crate) fn render(context: &Context, args: &RenderArgs) -> Result<Exit, Error> {
@@ -35,7 +35,12 @@ pub(crate) fn render(context: &Context, args: &RenderArgs) -> Result<Exit, Error
 
 /// Renders with the project's templates, where it has some.
 pub(super) fn manifests(context: &Context, config: &Config) -> Result<Manifests, Error> {
-    let templates =
-        kedactl_render::Templates::load(context.project().as_deref(), &crate::context::read_file)?;
-    Ok(templates.render(config)?)
+    Ok(templates(context, config)?.render(config)?)
+}
+
+/// The built-in templates, those of the project, and those that releases name.
+pub(super) fn templates(context: &Context, config: &Config) -> Result<Templates, Error> {
+    let project = context.project();
+    let templates = Templates::load(project.as_deref(), &read_file)?;
+    Ok(templates.with_releases(config, project.as_deref(), &read_file)?)
 }

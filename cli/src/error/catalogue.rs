@@ -189,7 +189,7 @@ catalogue! {
         "run the command again when the other one has ended",
         "Each run holds a Lease on the cluster and renews it. It could not be renewed in time, or another run took it; so this one stopped writing.";
     PlanStale "KD0803" Locked "the plan is stale",
-        "make a new plan: `kedactl plan -o FILE`",
+        "make a new plan: `kedactl plan --out FILE`",
         "The cluster or the configuration is not what it was when the plan was made. What a plan says is carried out exactly, or not at all.";
     Ownership "KD0804" Error "something belongs to somebody else",
         "the message names the object and its owner: rename yours, or let that owner give it up",
@@ -206,6 +206,9 @@ catalogue! {
     NoAddress "KD0808" Error "the stack cannot be reached from here",
         "`kedactl tunnel --detach` brings its services to this machine",
         "The stack runs in a cluster, and the service that the command needs has no address outside: no tunnel runs, and there is no Ingress.";
+    Unplannable "KD0809" Error "no plan can be kept",
+        "run `kedactl up` without a plan, or cure first what `kedactl plan` shows as refused",
+        "A plan is bound to the cluster that it was made for, and says what is done word by word. Where the cluster is still to be made, or where `up` would be refused, there is nothing that could be carried out later.";
     ToolRefused "KD0901" Error "a program that kedactl drives failed",
         "the message has its last words; run it again with -vv for the command line",
         "helm, kind or the container engine ended with a failure, or said that it succeeded and its effect is not there.";

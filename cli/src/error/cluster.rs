@@ -11,7 +11,7 @@ use kedactl_tools::ToolError;
 impl From<StackError> for Error {
     fn from(error: StackError) -> Self {
         let code = match &error {
-            StackError::Config { .. } => Code::Config,
+            StackError::Config { .. } | StackError::Name(_) => Code::Config,
             StackError::NoStack { .. } => Code::NoStack,
             StackError::Elsewhere { .. } => Code::Elsewhere,
             StackError::Record { .. } => Code::StaleState,

@@ -238,7 +238,7 @@ impl Error {
             ),
             Self::LeaseLost { .. } => Some("run the command again when the other one ended".into()),
             Self::NotReady(it) => it.cure(),
-            Self::Stale { .. } => Some("make a new plan: kedactl plan -o FILE".into()),
+            Self::Stale { .. } => Some("make a new plan: kedactl plan --out FILE".into()),
             Self::Stuck { cure, .. } => Some(cure.clone()),
             Self::Several(all) => all.first().and_then(Self::hint),
             Self::Malformed { .. } | Self::PlanFile { .. } => None,

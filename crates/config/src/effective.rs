@@ -2,30 +2,57 @@
 //! Changes the merged tree, so that what is shown is what holds, at the place of the value that decided.
 
 use crate::model::BuiltImage;
-use crate::tree::{Entry, Node, Value};
+use crate::tree::{Entry, Kind, Node, Scalar, Value};
 
-/// A release without a namespace lives in the stack's; KEDA serves the whole cluster and has one of its own.
+/// Namespaces that follow from others: a release without one lives in the stack's, but KEDA, which serves the whole cluster,
+/// in its own; the monitoring lives beside the stack, so that two stacks do not share one.
 pub(crate) fn namespaces(tree: &mut Node) {
     let stack = tree.at(&["namespace"]).cloned();
+    if let Some(beside) = stack.as_ref().and_then(monitoring)
+        && let Some(section) = tree.at_mut(&["monitoring"])
+    {
+        fill(section, "namespace", &beside);
+    }
     let keda = tree.at(&["keda", "namespace"]).cloned();
     let Some(Value::Map(releases)) = tree.at_mut(&["releases"]).map(|node| &mut node.value) else {
         return;
     };
     for release in releases {
         let filled = if release.key == "keda" { &keda } else { &stack };
-        let (Value::Map(entries), Some(namespace)) = (&mut release.node.value, filled) else {
-            continue;
-        };
-        let named = entries.iter_mut().find(|entry| entry.key == "namespace");
-        match named {
-            Some(entry) if entry.node.value == Value::Null => entry.node = namespace.clone(),
-            Some(_) => {}
-            None => entries.push(Entry {
-                key: "namespace".into(),
-                origin: namespace.origin.clone(),
-                node: namespace.clone(),
-            }),
+        if let Some(namespace) = filled {
+            fill(&mut release.node, "namespace", namespace);
         }
+    }
+}
+
+fn monitoring(stack: &Node) -> Option<Node> {
+    let Value::Scalar(name) = &stack.value else {
+        return None;
+    };
+    let beside = Scalar {
+        text: format!("{}-monitoring", name.text),
+        kind: Kind::Text,
+    };
+    Some(Node {
+        value: Value::Scalar(beside),
+        origin: stack.origin.clone(),
+    })
+}
+
+/// Gives a map a key that it does not have, or has as `null`.
+fn fill(map: &mut Node, key: &str, node: &Node) {
+    let Value::Map(entries) = &mut map.value else {
+        return;
+    };
+    let named = entries.iter_mut().find(|entry| entry.key == key);
+    match named {
+        Some(entry) if entry.node.value == Value::Null => entry.node = node.clone(),
+        Some(_) => {}
+        None => entries.push(Entry {
+            key: key.into(),
+            origin: node.origin.clone(),
+            node: node.clone(),
+        }),
     }
 }
 

@@ -57,6 +57,7 @@ fn a_release_without_a_namespace_lives_where_its_users_look_for_it() {
     };
     assert_eq!((at("redis"), at("keda")), ("shop".into(), "scaling".into()));
     assert_eq!(at("metrics-server"), "kube-system");
+    assert_eq!(loaded.config.monitoring.namespace, "shop-monitoring");
     // It is shown, at the place that decided.
     assert_eq!(loaded.origins["releases.redis.namespace"].layer, Layer::Set);
     assert!(loaded.to_text(true).contains("namespace: scaling"));

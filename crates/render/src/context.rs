@@ -23,7 +23,13 @@ pub(crate) fn of(config: &Config) -> Json {
         "ingressAnnotations": ingress_annotations(config),
         "autoscalerAnnotations": reasons::autoscaler(config),
         "scaledObjectAnnotations": reasons::scaled_object(config),
-        "redis": { "addresses": addresses(config), "own": own_redis(config), "ports": redis_ports(config) },
+        "redis": {
+            "addresses": addresses(config),
+            "own": !config.outside_redis(),
+            "ports": redis_ports(config),
+            "labels": shared_labels(config),
+            "image": config.redis.image.as_deref().map(image_parts),
+        },
         "api": component(config, &Workload {
             name: "api",
             image: &config.api.image,
@@ -101,15 +107,31 @@ fn component(config: &Config, it: &Workload<'_>) -> Json {
 }
 
 fn common(config: &Config) -> Labels {
+    let mut labels = shared_labels(config);
+    labels.insert("app.kubernetes.io/managed-by".into(), "kedactl".into());
+    labels
+}
+
+/// The labels that objects of charts have as well; who manages those is said by helm.
+fn shared_labels(config: &Config) -> Labels {
     let own = config
         .labels
         .iter()
         .map(|(key, value)| (key.clone(), Json::from(&**value)));
     let mut labels: Labels = own.collect();
     labels.insert("app.kubernetes.io/part-of".into(), "kedactl".into());
-    labels.insert("app.kubernetes.io/managed-by".into(), "kedactl".into());
     labels.insert("kedactl.io/stack".into(), config.name.as_str().into());
     labels
+}
+
+/// An image as charts want it: the repository with its registry, the tag and the digest, empty where there is none.
+fn image_parts(image: &str) -> Json {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let (repository, tag) = match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, ""),
+    };
+    json!({ "registry": "", "repository": repository, "tag": tag, "digest": digest })
 }
 
 fn namespace_labels(config: &Config) -> Labels {
@@ -160,16 +182,6 @@ fn ingress_annotations(config: &Config) -> Labels {
         .map(|it| annotations(&it.annotations));
     found.extend(own.unwrap_or_default());
     found
-}
-
-/// Whether Redis is the release `redis` of the stack's namespace.
-fn own_redis(config: &Config) -> bool {
-    let redis = &config.redis;
-    if redis.sentinels == 0 {
-        redis.address.is_none()
-    } else {
-        redis.sentinel_addresses.is_empty()
-    }
 }
 
 /// Ports that the services need at Redis and its Sentinels. Which servers Sentinels elsewhere name is not known

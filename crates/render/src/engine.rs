@@ -1,40 +1,36 @@
 //! Handlebars, set up so that a missing name is an error and no value is escaped as HTML.
 //! Texts in, texts out; knows no Kubernetes.
 
-use std::collections::BTreeMap;
-
 use handlebars::{Handlebars, RenderErrorReason, TemplateError};
 use kedactl_config::Config;
 use serde_json::Value as Json;
 
 use crate::error::Place;
-use crate::{RenderError, context, helpers};
+use crate::{RenderError, Templates, context, helpers};
 
-/// Renders every `.yaml.hbs`; the other templates are parts that they include.
+/// Renders these templates of a set; all others of it may be parts that they include.
 pub(crate) fn render(
-    templates: &BTreeMap<String, String>,
+    templates: &Templates,
     config: &Config,
+    wanted: &[&str],
 ) -> Result<Vec<(String, String)>, RenderError> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(handlebars::no_escape);
     helpers::register(&mut engine);
-    for (name, text) in templates {
+    for (name, text) in templates.texts() {
         engine
             .register_template_string(name, text)
             .map_err(|error| not_a_template(name, &error))?;
     }
     let context = context::of(config);
-    let mut known: Vec<String> = templates.keys().cloned().collect();
+    let mut known: Vec<String> = templates.names().map(str::to_owned).collect();
     names(&context, "", &mut known);
-    templates
-        .keys()
-        .filter(|name| name.ends_with(".yaml.hbs"))
-        .map(|name| match engine.render(name, &context) {
-            Ok(text) => Ok((name.clone(), text)),
-            Err(error) => Err(not_rendered(name, &error, &known)),
-        })
-        .collect()
+    let one = |name: &&str| match engine.render(name, &context) {
+        Ok(text) => Ok(((*name).to_owned(), text)),
+        Err(error) => Err(not_rendered(name, &error, &known)),
+    };
+    wanted.iter().map(one).collect()
 }
 
 fn not_a_template(name: &str, error: &TemplateError) -> RenderError {

@@ -10,6 +10,7 @@ mod helpers;
 mod object;
 mod reasons;
 mod references;
+mod release;
 mod strict;
 mod templates;
 mod trigger;
@@ -17,6 +18,7 @@ mod trigger;
 pub use context::redis_addresses;
 pub use error::{Place, RenderError};
 pub use object::{Manifests, Object, Rendered};
+pub use release::release_values;
 pub use templates::{TEMPLATES, Templates};
 
 use kedactl_config::Config;

@@ -10,7 +10,8 @@ use kedactl_config::{Config, FileReader, Limits};
 use crate::error::Place;
 use crate::{Manifests, RenderError, documents, engine, references};
 
-/// Name and text of every file of `templates/`. Those that end in `.yaml.hbs` are rendered; the others are parts of them.
+/// Name and text of every file of `templates/`. Those that end in `.yaml.hbs` are manifests, below `releases/` values of
+/// charts; the others are parts of them.
 pub const TEMPLATES: &[(&str, &str)] = &[
     (
         "api.yaml.hbs",
@@ -50,6 +51,10 @@ pub const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../../../templates/redis-volumes.hbs"),
     ),
     (
+        "releases/redis/own.yaml.hbs",
+        include_str!("../../../templates/releases/redis/own.yaml.hbs"),
+    ),
+    (
         "worker.yaml.hbs",
         include_str!("../../../templates/worker.yaml.hbs"),
     ),
@@ -80,30 +85,39 @@ impl Templates {
             return Ok(templates);
         };
         for (name, _) in TEMPLATES {
-            let refuse = |message: String| RenderError::new(name, Place::Unknown, message);
             let path = project.join("templates").join(name);
-            let bytes = match files.read(&path, Limits::BYTES) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    return Err(refuse(format!(
-                        "{} cannot be read: {error}",
-                        path.display()
-                    )));
-                }
-            };
-            if bytes.len() as u64 > Limits::BYTES {
-                let most = Limits::BYTES / 1024;
-                return Err(refuse(format!(
-                    "{} is larger than {most} KiB",
-                    path.display()
-                )));
+            if let Some(text) = read(name, &path, files)? {
+                templates = templates.with(name, text);
             }
-            let text = String::from_utf8(bytes)
-                .map_err(|_| refuse(format!("{} is not UTF-8", path.display())))?;
-            templates = templates.with(name, text);
         }
         Ok(templates)
+    }
+
+    /// The same set with the values templates that the releases of a configuration name: those of the project, and other
+    /// files by their paths. One that is not there is told about when it is rendered.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is too large or is not UTF-8.
+    pub fn with_releases(
+        mut self,
+        config: &Config,
+        project: Option<&Path>,
+        files: &dyn FileReader,
+    ) -> Result<Self, RenderError> {
+        for (_, release) in config.wanted_releases() {
+            let Some(name) = release.values_template.as_deref() else {
+                continue;
+            };
+            let path = match project {
+                _ if name.starts_with(['.', '/']) => name.into(),
+                Some(project) => project.join("templates").join(name),
+                None => continue,
+            };
+            if let Some(text) = read(name, &path, files)? {
+                self = self.with(name, text);
+            }
+        }
+        Ok(self)
     }
 
     /// The same set with one template added or replaced.
@@ -113,13 +127,31 @@ impl Templates {
         self
     }
 
+    /// All templates, by name.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.texts().map(|(name, _)| name)
+    }
+
+    /// One of them.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
     /// Renders all templates into typed objects, ordered as they should be applied.
     ///
     /// # Errors
     /// The first template, document, field or reference that does not hold.
     pub fn render(&self, config: &Config) -> Result<Manifests, RenderError> {
         let mut objects = Vec::new();
-        for (template, text) in engine::render(&self.texts, config)? {
+        let manifests: Vec<&str> = self.names().filter(|name| is_manifest(name)).collect();
+        for (template, text) in engine::render(self, config, &manifests)? {
             objects.extend(documents::objects(&template, &text)?);
         }
         objects.sort_by(|a, b| {
@@ -129,4 +161,32 @@ impl Templates {
         references::check(&manifests)?;
         Ok(manifests)
     }
+}
+
+/// Whether a template is rendered into objects: one at the top that ends in `.yaml.hbs`.
+fn is_manifest(name: &str) -> bool {
+    name.ends_with(".yaml.hbs") && !name.contains('/')
+}
+
+/// The text of a file, `None` where there is no such file.
+fn read(name: &str, path: &Path, files: &dyn FileReader) -> Result<Option<String>, RenderError> {
+    let refuse = |message: String| RenderError::new(name, Place::Unknown, message);
+    let bytes = match files.read(path, Limits::BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let shown = path.display();
+            return Err(refuse(format!("{shown} cannot be read: {error}")));
+        }
+    };
+    if bytes.len() as u64 > Limits::BYTES {
+        let most = Limits::BYTES / 1024;
+        return Err(refuse(format!(
+            "{} is larger than {most} KiB",
+            path.display()
+        )));
+    }
+    let text = String::from_utf8(bytes);
+    text.map(Some)
+        .map_err(|_| refuse(format!("{} is not UTF-8", path.display())))
 }

@@ -235,12 +235,20 @@ fn a_projects_template_wins() {
 
 #[test]
 fn every_template_is_built_in() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates");
-    let mut files: Vec<String> = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| Path::new(name).extension().is_some_and(|it| it == "hbs"))
-        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates");
+    let mut files = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "hbs") {
+                let name = path.strip_prefix(&root).unwrap();
+                files.push(name.display().to_string());
+            }
+        }
+    }
     files.sort();
     let known: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
     assert_eq!(files, known);

@@ -78,10 +78,6 @@ pub(crate) async fn ensure(
     Ok((kedactl_tunnel::detach(&detach, step).await?, true))
 }
 
-/// What the tunnel does; `None` where none runs.
-pub(crate) async fn status(home: &Home) -> Option<Status> {
-    kedactl_tunnel::status(&home.tunnel()).await.ok()
-}
 
 /// Ends the tunnel and removes its folder; whether there was one.
 pub(crate) async fn end(home: &Home) -> Result<bool, StackError> {

@@ -67,7 +67,7 @@ pub struct Keda {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Monitoring {
-    /// Namespace of the monitoring; its pods alone may reach the metrics ports
+    /// Namespace of the monitoring, whose pods alone may reach the metrics ports; absent: `<namespace>-monitoring`
     #[schemars(extend("format" = "dns-label"))]
     pub namespace: String,
 }

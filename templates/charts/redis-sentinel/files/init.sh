@@ -5,7 +5,9 @@ set -eu
 . "${0%/*}/lib.sh"
 umask 077
 
-for key in redis-password sentinel-password; do
+keys=redis-password
+[ "$SENTINELS" -eq 0 ] || keys="$keys sentinel-password"
+for key in $keys; do
   [ -s "$SECRETS/$key" ] || { log "$SECRETS/$key is empty"; exit 1; }
   # A second line would be lost without a word; a line end after the first is nothing.
   if [ "$(sed -n '2,$p' "$SECRETS/$key" | wc -c)" -gt 0 ]; then
@@ -14,12 +16,12 @@ for key in redis-password sentinel-password; do
   fi
 done
 servers=$(quoted "$SECRETS/redis-password")
-sentinels=$(quoted "$SECRETS/sentinel-password")
 printf 'requirepass %s\nmasterauth %s\n' "$servers" "$servers" >"$RUN/auth.redis"
-{
-  printf 'requirepass %s\nsentinel sentinel-pass %s\n' "$sentinels" "$sentinels"
-} >"$RUN/auth.sentinel"
-printf 'sentinel auth-pass %s %s\n' "$MASTER_SET" "$servers" >"$RUN/auth.master"
+if [ "$SENTINELS" -gt 0 ]; then
+  sentinels=$(quoted "$SECRETS/sentinel-password")
+  printf 'requirepass %s\nsentinel sentinel-pass %s\n' "$sentinels" "$sentinels" >"$RUN/auth.sentinel"
+  printf 'sentinel auth-pass %s %s\n' "$MASTER_SET" "$servers" >"$RUN/auth.master"
+fi
 # The exporter reads a JSON object; a quoted word of redis.conf is a JSON string.
 printf '{"redis://localhost:%s": %s}\n' "$PORT" "$servers" >"$RUN/exporter.json"
 mkdir -p "$DATA/redis" "$DATA/sentinel"

@@ -59,8 +59,12 @@ decide() {
   done
 }
 
-: >"$RUN/deciding"
-decide
+if [ "$SENTINELS" -eq 0 ]; then
+  master=$own epoch=0
+else
+  : >"$RUN/deciding"
+  decide
+fi
 {
   cat "$SCRIPTS/redis.conf" "$RUN/auth.redis"
   printf 'dir %s/redis\nreplica-announce-ip %s\nreplica-announce-port %s\n' "$DATA" "$own" "$PORT"

@@ -29,6 +29,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{- define "redis.annotations" -}}
+{{- with .Values.commonAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end -}}
+
 {{- define "redis.image" -}}
 {{- $name := .repository -}}
 {{- if .registry }}{{ $name = printf "%s/%s" .registry .repository }}{{ end -}}
@@ -52,6 +58,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $count := int .Values.replica.replicaCount -}}
 {{- if or (lt $count 1) (gt $count 9) -}}
 {{- fail (printf "replica.replicaCount must be 1 to 9, not %d" $count) -}}
+{{- end -}}
+{{- if and (not .Values.sentinel.enabled) (gt $count 1) -}}
+{{- fail (printf "replica.replicaCount is %d without Sentinels: nobody would say which of them is the master" $count) -}}
 {{- end -}}
 {{- if gt (int (include "redis.quorum" .)) $count -}}
 {{- fail (printf "sentinel.quorum is %s with %d Sentinels: no fail-over could ever be agreed on" (include "redis.quorum" .) $count) -}}
