@@ -129,7 +129,15 @@ impl Rig {
                      poddisruptionbudgets,scaledobjects,triggerauthentications,horizontalpodautoscalers,\
                      persistentvolumeclaims,leases,pods";
         let found = self.cluster.kubectl(&[
-            "get", kinds, "--all-namespaces", "-l", &selector, "--no-headers", "--ignore-not-found", "-o", "name",
+            "get",
+            kinds,
+            "--all-namespaces",
+            "-l",
+            &selector,
+            "--no-headers",
+            "--ignore-not-found",
+            "-o",
+            "name",
         ]);
         let namespaces = self.cluster.kubectl(&["get", "namespaces", "-o", "name"]);
         let ours = format!("namespace/{}", self.name);
