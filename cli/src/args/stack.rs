@@ -30,6 +30,9 @@ pub struct UpArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub ownership: OwnershipArgs,
+    /// Then prove it: tasks of its own, workers from zero and back, a fail-over of Redis, no task lost; 4 if not
+    #[arg(long)]
+    pub verify: bool,
     /// How long to wait until everything is ready (default: 90s for local, 10m for a cluster)
     #[arg(long, value_name = "TIME", value_parser = super::load::duration)]
     pub timeout: Option<Duration>,

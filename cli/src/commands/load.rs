@@ -158,11 +158,11 @@ fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Code::Usage, error.to_string())
 }
 
-fn internal(error: kedactl_load::LoadError) -> Error {
+pub(super) fn internal(error: kedactl_load::LoadError) -> Error {
     Error::new(Code::Internal, "the load could not be generated").source(error)
 }
 
-fn run_id() -> Result<RunId, Error> {
+pub(super) fn run_id() -> Result<RunId, Error> {
     format!("r{:x}-{:x}", now_us(), std::process::id())
         .parse()
         .map_err(usage)

@@ -19,6 +19,7 @@ mod render;
 mod status;
 pub(crate) mod tunnel;
 pub(crate) mod up;
+mod verify;
 
 use crate::args::Command;
 use crate::context::Context;

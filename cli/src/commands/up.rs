@@ -2,12 +2,12 @@
 //!
 //! It must not decide what has to change: the provider compares.
 
-use super::{block_on, place};
+use super::{block_on, place, verify};
 use crate::args::UpArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
-use crate::output::{Readers, follow, style};
-use kedactl_config::Loaded;
+use crate::output::{Readers, follow, style, view};
+use kedactl_config::{Config, Loaded};
 use kedactl_local::{Desired, Request, UpOutcome};
 use kedactl_plan::Control;
 use kedactl_render::{Manifests, Object};
@@ -18,6 +18,9 @@ const CLUSTER_WITHIN: Duration = Duration::from_mins(10);
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
     let loaded = place::load(context, &args.layers, &args.place)?;
+    if args.verify {
+        verify::possible(&loaded.config)?;
+    }
     match loaded.config.provider {
         kedactl_config::Provider::Auto | kedactl_config::Provider::Local => {
             local(context, args, loaded)
@@ -31,6 +34,7 @@ fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error
     place::only_cluster(&args.place, &args.ownership, args.plan.as_deref())?;
     place::not_on_a_cluster(context, &name)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
+    let config = loaded.config.clone();
     let request = Request {
         dir: context.dir_of(&name)?,
         desired: desired(loaded.config, manifests),
@@ -48,8 +52,10 @@ fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error
     let outcome = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::up(&request, sink).await?) })
     })?;
-    context.printer.data(&report(context, &name, &outcome)?)?;
-    Ok(Exit::Done)
+    let value = serde_json::json!({
+        "changed": outcome.changed, "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
+    });
+    end(context, args, (&name, &config), value, &text(&outcome))
 }
 
 fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
@@ -72,20 +78,39 @@ fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Err
             Ok(kedactl_stack::up(&request, sink, &control).await?)
         })
     })?;
-    let text = if context.json() {
-        let mut value = serde_json::json!(outcome);
+    let (name, config) = (request.home.stack(), &request.config);
+    let said = view::stack::up(&outcome);
+    end(context, args, (name, config), serde_json::json!(outcome), &said)
+}
+
+/// Proves the stack where that was asked for, and says how it is.
+fn end(
+    context: &Context,
+    args: &UpArgs,
+    (name, config): (&str, &Config),
+    mut value: serde_json::Value,
+    text: &str,
+) -> Result<Exit, Error> {
+    let mut text = text.to_owned();
+    let mut failure = None;
+    if args.verify {
+        let readers = Readers::again(args.stream.events.as_ref())?;
+        let proven = verify::verify(context, name, config, readers)?;
+        text += &format!("\n{}", view::proof::text(&proven));
+        value["verify"] = serde_json::json!(proven);
+        failure = verify::failure(&proven);
+    }
+    if context.json() {
         value["schema"] = "kedactl.up/v1".into();
-        value["stack"] = request.home.stack().into();
-        crate::output::json(&value)?
-    } else {
-        crate::output::view::stack::up(&outcome)
-    };
+        value["stack"] = name.into();
+        text = crate::output::json(&value)?;
+    }
     context.printer.data(&text)?;
-    Ok(Exit::Done)
+    failure.map_or(Ok(Exit::Done), Err)
 }
 
 /// What the local provider needs of the manifests.
-pub(crate) fn desired(config: kedactl_config::Config, manifests: Manifests) -> Desired {
+pub(crate) fn desired(config: Config, manifests: Manifests) -> Desired {
     let mut desired = Desired::new(config);
     for rendered in manifests.objects {
         match rendered.object {
@@ -100,21 +125,14 @@ pub(crate) fn desired(config: kedactl_config::Config, manifests: Manifests) -> D
     desired
 }
 
-fn report(context: &Context, name: &str, outcome: &UpOutcome) -> Result<String, Error> {
-    if context.json() {
-        let value = serde_json::json!({
-            "schema": "kedactl.up/v1", "stack": name, "changed": outcome.changed,
-            "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
-        });
-        return crate::output::json(&value);
-    }
+fn text(outcome: &UpOutcome) -> String {
     let what = if outcome.changed {
         "ready"
     } else {
         "ready, nothing to change"
     };
-    Ok(format!(
+    format!(
         "{what}: {}  (docs at {}/docs, metrics at {})",
         outcome.api_url, outcome.api_url, outcome.metrics_url
-    ))
+    )
 }

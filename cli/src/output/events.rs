@@ -47,6 +47,20 @@ impl Readers {
         Ok(Self { log })
     }
 
+    /// The same readers for a second part of the same command: a file goes on where it ended.
+    pub(crate) fn again(events: Option<&Events>) -> Result<Self, Error> {
+        let Some(path) = events.and_then(|events| events.file.as_ref()) else {
+            return Self::new(events);
+        };
+        let file = File::options().append(true).open(path).map_err(|error| {
+            let message = format!("{} could not be written", path.display());
+            Error::new(Code::Io, message).source(error)
+        })?;
+        Ok(Self {
+            log: Some(Log::File(file)),
+        })
+    }
+
     /// Whether stderr belongs to the events alone.
     pub(crate) fn own_stderr(&self) -> bool {
         matches!(self.log, Some(Log::Stderr))

@@ -162,7 +162,7 @@ pub(crate) async fn quorum(conn: &mut MultiplexedConnection, name: &str) -> Resu
     answer.map(drop).map_err(|error| error.to_string())
 }
 
-async fn look_at(connector: &Connector, named: Named) -> Result<MasterView, String> {
+pub(crate) async fn look_at(connector: &Connector, named: Named) -> Result<MasterView, String> {
     let mut master = resolve::connect(connector, &named, ANSWER).await?;
     let info: String = redis::cmd("INFO")
         .query_async(&mut master.conn)

@@ -9,6 +9,7 @@ use kedactl_cluster::{
 };
 use kedactl_plan::{Control, Sink, Step};
 use kedactl_tools::helm::{Helm, LeaseHeld};
+use kedactl_tools::kind::Kind;
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -104,6 +105,10 @@ async fn delete_cluster(
     stop: &CancellationToken,
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
+    if !Kind::made_here(&request.home.kind(), name) {
+        // Its making never began.
+        return Ok(());
+    }
     let step = Step::start(sink, "cluster", "cluster");
     let driver = place::driver(&request.home, &record.config)?;
     let deleted = driver.delete(name, stop).await.map_err(StackError::from);

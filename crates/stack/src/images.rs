@@ -84,7 +84,7 @@ fn specs(config: &Config) -> Result<Vec<(BuiltImage, Spec)>, StackError> {
 pub(crate) fn delivery(config: &Config) -> Result<Delivery, StackError> {
     config.delivery().map_err(|problem| StackError::Config {
         problem,
-        cure: "set images.registry, images.kindCluster or images.loadCommand; or build none (`images.build: []`) and name images that the cluster can pull"
+        cure: "docs/images.md shows each way; `kedactl config show --origin` says where a value comes from"
             .to_owned(),
     })
 }

@@ -109,8 +109,8 @@ async fn compare(
     let declared = releases::declared(&built.config, &request.templates)?;
     let survey = releases::survey(&place.cluster, &stack, &built.config, &declared).await?;
     let releases = look_at_releases(job, &place, &built.config, &stack, (&declared, &survey), stop).await?;
+    let pins = pins::of(job, &place, &built, &survey, stop).await?;
     objects.extend(survey.namespaces);
-    let pins = pins::of(job, &place, &built, stop).await?;
     step.waiting("objects");
     let diff = kedactl_cluster::diff(&place.cluster, &stack, &objects, &kept, request.adopt).await?;
     let plan = Plan::of(&place.cluster, &stack, &diff, pins).ok();

@@ -8,17 +8,21 @@ use kedactl_tools::CancellationToken;
 use crate::images::Built;
 use crate::place::Place;
 use crate::up::Job;
-use crate::{StackError, releases};
+use crate::releases::{self, Survey};
+use crate::StackError;
 
 /// The pins of a job, by names that people understand.
 pub(crate) async fn of(
     job: &Job<'_>,
     place: &Place,
     built: &Built,
+    survey: &Survey,
     stop: &CancellationToken,
 ) -> Result<BTreeMap<String, String>, StackError> {
     let mut pins: BTreeMap<String, String> = built.pins().collect();
-    let declared = releases::declared(&built.config, &job.request.templates)?;
+    let mut declared = releases::declared(&built.config, &job.request.templates)?;
+    // What the cluster has by other means is not ours to fetch.
+    declared.retain(|it| survey.is_ours(&it.name));
     if declared.is_empty() {
         return Ok(pins);
     }

@@ -171,7 +171,7 @@ async fn kind(
         image: config.kind.image.clone(),
         logs: home.logs(),
     };
-    let made_here = driver.made_here(name);
+    let made_here = Kind::made_here(&home.kind(), name);
     let ensured = driver.ensure(&spec, ask, step, stop).await?;
     Ok(ensured == Ensured::Created || made_here)
 }

@@ -57,6 +57,14 @@ pub(crate) struct Survey {
     pub(crate) namespaces: Vec<Json>,
 }
 
+impl Survey {
+    /// Whether this stack makes the release.
+    pub(crate) fn is_ours(&self, name: &ReleaseName) -> bool {
+        let mut known = self.standings.iter();
+        known.any(|(known, standing)| known == name && *standing == Standing::Ours)
+    }
+}
+
 /// Looks where every release would go, before anything is written.
 pub(crate) async fn survey(
     cluster: &Cluster,

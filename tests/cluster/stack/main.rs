@@ -7,5 +7,7 @@
 
 #[path = "../cluster.rs"]
 mod cluster;
+mod faults;
 mod life;
+mod load;
 mod rig;

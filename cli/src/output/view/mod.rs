@@ -7,6 +7,7 @@ pub(crate) mod images;
 pub(crate) mod lint;
 pub(crate) mod load;
 pub(crate) mod progress;
+pub(crate) mod proof;
 pub(crate) mod stack;
 pub(crate) mod status;
 pub(crate) mod tasks;

@@ -97,9 +97,9 @@ impl Job<'_> {
         let kept = kept(&built.config);
         let survey =
             releases::survey(&place.cluster, &stack, &built.config, &self.declared).await?;
-        objects.extend(survey.namespaces);
+        objects.extend(survey.namespaces.iter().cloned());
         if let Some(plan) = &self.request.plan {
-            let pins = pins::of(self, place, built, run.stop()).await?;
+            let pins = pins::of(self, place, built, &survey, run.stop()).await?;
             let adopt = self.request.adopt;
             plan.verify(&place.cluster, &stack, &objects, &kept, adopt, &pins)
                 .await?;

@@ -76,9 +76,9 @@ impl Kind {
         format!("kind-{name}")
     }
 
-    /// Whether a cluster of that name was begun or made by this program, with this folder.
-    pub fn made_here(&self, name: &str) -> bool {
-        self.record(name).is_some()
+    /// Whether a cluster of that name was begun or made by this program, with this folder for its state.
+    pub fn made_here(state: &Path, name: &str) -> bool {
+        record::path(state, name).exists()
     }
 
     /// Writes the cluster's kubeconfig anew: ports change when its containers are started again.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,11 @@ impl Kind {
     }
 
     fn record_path(&self, name: &str) -> PathBuf {
-        self.state.join(format!("{name}.kind.json"))
+        path(&self.state, name)
     }
+}
+
+/// Where the record of a cluster lies below the folder of their state.
+pub(super) fn path(state: &Path, name: &str) -> PathBuf {
+    state.join(format!("{name}.kind.json"))
 }

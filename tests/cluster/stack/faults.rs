@@ -1,0 +1,85 @@
+//! What can happen to a stack on a cluster, done to the real thing.
+//!
+//! It must not wait for the stack to recover: the test does.
+
+use crate::cluster::variable;
+use crate::rig::Rig;
+use kedactl_exec::Run;
+use kedactl_testkit::until;
+use std::time::Duration;
+
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) happens: fn(&Rig),
+}
+
+pub(crate) const ALL: &[Fault] = &[
+    Fault {
+        name: "worker pod deleted",
+        happens: |rig| {
+            let pod = one_pod(rig, "worker");
+            rig.kubectl(&["delete", "pod", &pod, "--wait=false"]);
+        },
+    },
+    Fault {
+        name: "worker killed",
+        happens: |_| kill("kedactl-worker"),
+    },
+    Fault {
+        name: "redis master pod killed",
+        happens: |rig| {
+            let master = master(rig);
+            rig.kubectl(&["delete", "pod", &master, "--force", "--grace-period=0"]);
+        },
+    },
+    Fault {
+        name: "API server restarted",
+        happens: |_| kill("kube-apiserver"),
+    },
+    Fault {
+        name: "containerd restarted",
+        happens: |_| {
+            on_node(&["systemctl", "restart", "containerd"]);
+        },
+    },
+];
+
+/// Waits until a worker works, so that there is something to lose.
+pub(crate) fn until_working(rig: &Rig) {
+    until("a ready worker", Duration::from_secs(60), || {
+        let found = rig.cluster.json(&["-n", rig.namespace(), "get", "deployment", "worker"]);
+        found["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0
+    });
+}
+
+fn one_pod(rig: &Rig, component: &str) -> String {
+    let label = format!("app.kubernetes.io/component={component}");
+    let names = rig.kubectl(&["get", "pods", "-l", &label, "-o", "jsonpath={.items[*].metadata.name}"]);
+    names.split_whitespace().next().expect("a pod").to_owned()
+}
+
+/// The pod whose server is the master, as the servers themselves say.
+pub(crate) fn master(rig: &Rig) -> String {
+    let status = rig.run(&["status", "-o", "json"]).expect(0).json();
+    let master = status["redis"]["master"].as_str().unwrap_or_else(|| panic!("{status}"));
+    master.split('.').next().unwrap().to_owned()
+}
+
+/// Runs a command on the cluster's only node.
+fn on_node(command: &[&str]) -> String {
+    let node = format!("{}-control-plane", variable("KEDACTL_TEST_CLUSTER"));
+    let run = Run::new("docker")
+        .args(["exec", &node])
+        .args(command.iter().copied())
+        .within(Duration::from_mins(1));
+    run.run().unwrap_or_else(|error| panic!("{error}")).stdout
+}
+
+/// Kills one process of the node by its name, without a word to it.
+fn kill(program: &str) {
+    let script = format!(
+        "for dir in /proc/[0-9]*; do \
+         if [ \"$(cat $dir/comm 2>/dev/null)\" = \"{program}\" ]; then kill -9 ${{dir#/proc/}}; exit 0; fi; done; exit 1"
+    );
+    on_node(&["sh", "-c", &script]);
+}

@@ -1,0 +1,61 @@
+//! Load on the whole platform: the real KEDA and the real HPA follow it, and nothing that was accepted is lost.
+//!
+//! It must not judge by what was sent: the audit says what was done.
+
+use crate::faults::{self, Fault};
+use crate::rig::Rig;
+use serde_json::Value;
+
+#[test]
+fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
+    let rig = Rig::new("load");
+    rig.up(&[]).check(0);
+    let result = rig
+        .run(&[
+            "load", "--rps", "500", "--duration", "40s", "--arrivals", "uniform", "--seed", "1",
+            "--wait-zero", "120s", "--slo", "errors=0%,lost=0,duplicated=0", "-o", "json",
+        ])
+        .expect(0)
+        .json();
+    assert_eq!(result["audit"]["acknowledged"], 20_000);
+    assert_eq!(result["audit"]["done"], 20_000);
+    let scaling = &result["scaling"];
+    let count = |name: &str| scaling[name].as_u64().unwrap();
+    assert_eq!(count("workers_at_start"), 0);
+    assert!(count("workers_peak") > 1, "{scaling}");
+    assert!(count("api_peak") > 1, "{scaling}");
+    assert!(scaling["to_zero_s"].is_number(), "{scaling}");
+    println!("{}", summary(&result));
+
+    for fault in faults::ALL {
+        under(&rig, fault);
+    }
+}
+
+/// One fault in the middle of a load. Tasks may be done twice then, and none may be lost.
+fn under(rig: &Rig, fault: &Fault) {
+    let load = rig.spawn(&[
+        "load", "--rps", "200", "--duration", "20s", "--arrivals", "uniform", "--seed", "2",
+        "--slo", "lost=0", "-o", "json",
+    ]);
+    faults::until_working(rig);
+    (fault.happens)(rig);
+    let ended = load.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout);
+    let result: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{}: {}", fault.name, String::from_utf8_lossy(&ended.stderr)));
+    let audit = &result["audit"];
+    assert_eq!(audit["lost"], 0, "{}: {audit}", fault.name);
+    assert!(audit["acknowledged"].as_u64().unwrap() > 1000, "{}: {audit}", fault.name);
+    println!("{:<28} {}", fault.name, summary(&result));
+    rig.up(&["--revert-edits"]).check(0);
+}
+
+fn summary(result: &Value) -> String {
+    let (audit, scaling) = (&result["audit"], &result["scaling"]);
+    format!(
+        "{} accepted, {} done, {} lost, {} duplicated, workers up to {}, API up to {}",
+        audit["acknowledged"], audit["done"], audit["lost"], audit["duplicated"],
+        scaling["workers_peak"], scaling["api_peak"]
+    )
+}
