@@ -32,11 +32,8 @@ impl ApiServer {
             published: Arc::default(),
         };
         let shared = server.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = shared.clone();
-                thread::spawn(move || server.connection(&stream));
-            }
+        serve(listener, move |method, target, body| {
+            shared.answer(method, target, body)
         });
         server
     }
@@ -48,48 +45,10 @@ impl ApiServer {
 
     /// A kubeconfig with these contexts, all of which lead here.
     pub(crate) fn kubeconfig(&self, contexts: &[&str]) -> String {
-        let contexts: Vec<Value> = contexts
-            .iter()
-            .map(|name| json!({"name": name, "context": {"cluster": "c", "user": "u"}}))
-            .collect();
-        json!({
-            "apiVersion": "v1", "kind": "Config", "contexts": contexts, "current-context": "b",
-            "clusters": [{"name": "c", "cluster": {"server": format!("http://127.0.0.1:{}", self.port)}}],
-            "users": [{"name": "u", "user": {}}],
-        })
-        .to_string()
+        kubeconfig(self.port, contexts)
     }
 
-    fn connection(&self, mut stream: &TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
-        loop {
-            let mut words = line(&mut reader)?;
-            words.truncate(words.rfind(' ')?);
-            let (method, target) = words.split_once(' ')?;
-            let mut length = 0;
-            loop {
-                let header = line(&mut reader)?.to_ascii_lowercase();
-                if header.is_empty() {
-                    break;
-                }
-                if let Some(value) = header.strip_prefix("content-length:") {
-                    length = value.trim().parse().ok()?;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
-            let (code, answer) = self.answer(method, target, &body);
-            let text = answer.to_string();
-            write!(
-                stream,
-                "HTTP/1.1 {code}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
-                text.len()
-            )
-            .ok()?;
-        }
-    }
-
-    fn answer(&self, method: &str, target: &str, body: &[u8]) -> (&'static str, Value) {
+    fn answer(&self, method: &str, target: &str, body: &[u8]) -> Answer {
         let path = target.split('?').next().unwrap_or_default();
         let list = |kind: &str, items: Value| json!({"kind": kind, "metadata": {"resourceVersion": "1"}, "items": items});
         match (method, path) {
@@ -111,11 +70,7 @@ impl ApiServer {
                 self.published.lock().unwrap().push(published);
                 ("200 OK", self.service())
             }
-            _ => {
-                let message = format!("{path} not found");
-                let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": message});
-                ("404 Not Found", status)
-            }
+            _ => not_found(path),
         }
     }
 
@@ -150,4 +105,70 @@ fn hello() -> u16 {
         }
     });
     port
+}
+
+/// A kubeconfig with these contexts, all of which lead to this port.
+pub(crate) fn kubeconfig(port: u16, contexts: &[&str]) -> String {
+    let contexts: Vec<Value> = contexts
+        .iter()
+        .map(|name| json!({"name": name, "context": {"cluster": "c", "user": "u"}}))
+        .collect();
+    json!({
+        "apiVersion": "v1", "kind": "Config", "contexts": contexts, "current-context": "b",
+        "clusters": [{"name": "c", "cluster": {"server": format!("http://127.0.0.1:{port}")}}],
+        "users": [{"name": "u", "user": {}}],
+    })
+    .to_string()
+}
+
+/// What a server says to method, target and body.
+pub(crate) type Answer = (&'static str, Value);
+
+/// Answers every request, each connection by a thread that ends with the test's process.
+pub(crate) fn serve(
+    listener: TcpListener,
+    answer: impl Fn(&str, &str, &[u8]) -> Answer + Clone + Send + 'static,
+) {
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || connection(&stream, &answer));
+        }
+    });
+}
+
+fn connection(mut stream: &TcpStream, answer: &impl Fn(&str, &str, &[u8]) -> Answer) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut words = line(&mut reader)?;
+        words.truncate(words.rfind(' ')?);
+        let (method, target) = words.split_once(' ')?;
+        let mut length = 0;
+        loop {
+            let header = line(&mut reader)?.to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let (code, answer) = answer(method, target, &body);
+        let text = answer.to_string();
+        write!(
+            stream,
+            "HTTP/1.1 {code}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        )
+        .ok()?;
+    }
+}
+
+/// That nothing is there.
+pub(crate) fn not_found(path: &str) -> Answer {
+    let message = format!("{path} not found");
+    let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": message});
+    ("404 Not Found", status)
 }

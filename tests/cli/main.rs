@@ -8,6 +8,7 @@ mod documents;
 mod events;
 mod images;
 mod lint;
+mod looking;
 mod tunnel;
 mod usage;
 

@@ -13,8 +13,7 @@ use kedactl_stack::{Check, CheckStatus};
 pub(crate) fn doctor(context: &Context, args: &DoctorArgs) -> Result<Exit, Error> {
     let loaded = context.load(&args.layers)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
-    let name = context.global.stack.clone();
-    let name = name.unwrap_or_else(|| loaded.config.name.clone());
+    let name = context.name_of(&loaded.config);
     let checks = block_on(running::doctor(context, &name, loaded.config, manifests))?;
     let failed = checks
         .iter()
