@@ -40,8 +40,9 @@ pub use names::{
 pub use object::ObjectRef;
 pub use plan::{Plan, Planned};
 pub use read::{
-    AutoscalerView, ContainerView, EventView, LogLine, LogOptions, Made, PodView, ScalerView,
-    Wanted, autoscalers, ensure_secret, events, follow_logs, pods, read_secret, scalers,
+    AutoscalerView, Clock, ContainerView, EventView, LogLine, LogOptions, Made, PodView,
+    ScalerView, Sighting, Wanted, autoscalers, controller_flags, ensure_secret, events,
+    external_metric, follow_logs, pod_metrics, pods, read_secret, scalers, watch,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,
