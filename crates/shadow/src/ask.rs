@@ -38,7 +38,7 @@ pub(crate) async fn samples(cluster: Cluster, namespace: String, every: Duration
 pub(crate) async fn readings(cluster: Cluster, namespace: String, every: Duration, log: Log) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What the object's status said when a question about it failed.
+    // Status of the object when a question about it failed.
     let mut failed: BTreeMap<String, Option<serde_json::Value>> = BTreeMap::new();
     loop {
         ticks.tick().await;
@@ -46,7 +46,7 @@ pub(crate) async fn readings(cluster: Cluster, namespace: String, every: Duratio
             let name = object.name();
             if failed
                 .get(name)
-                .is_some_and(|then| *then == answers(&object))
+                .is_some_and(|then| !answers(&object, then.as_ref()))
             {
                 continue;
             }
@@ -57,7 +57,9 @@ pub(crate) async fn readings(cluster: Cluster, namespace: String, every: Duratio
                 match asked.await {
                     Ok(list) => log.add(Fact::external(name, &metric, &list)),
                     Err(error) => {
-                        failed.insert(name.to_owned(), answers(&object));
+                        if object.spec.fallback.is_some() {
+                            failed.insert(name.to_owned(), object.status.clone());
+                        }
                         let words = chain(&error);
                         log.add(Fact::failed_reading(name, &metric, words));
                     }
@@ -83,14 +85,12 @@ fn metrics(object: &ScaledObject) -> Vec<String> {
     external
 }
 
-/// The part of an object's status that changes when its triggers answer again.
-fn answers(object: &ScaledObject) -> Option<serde_json::Value> {
-    let status = object.status.as_ref()?;
-    Some(serde_json::json!([
-        status.get("health"),
-        status.get("lastActiveTime"),
-        status.get("conditions"),
-    ]))
+/// Whether the operator itself had an answer since the status was as it was `then`.
+fn answers(object: &ScaledObject, then: Option<&serde_json::Value>) -> bool {
+    let health = object.status.as_ref().and_then(|it| it.get("health"));
+    let mut health = health.and_then(|it| it.as_object()).into_iter().flatten();
+    let well = health.all(|(_, it)| it.get("numberOfFailures").is_some_and(|count| count == 0));
+    object.status.as_ref() != then && well
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -115,6 +115,22 @@ mod tests {
             "metadata": {"name": "worker"}, "spec": spec}),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn after_a_failure_the_operator_must_have_an_answer_first() {
+        let health = |failures: i32| {
+            let mut it = object(&json!({"scaleTargetRef": {"name": "worker"}, "triggers": []}));
+            it.status = Some(json!({"health": {"s0-redis-tasks": {"numberOfFailures": failures}}}));
+            it
+        };
+        let then = health(0).status;
+        assert!(
+            !answers(&health(0), then.as_ref()),
+            "it was not counted yet"
+        );
+        assert!(!answers(&health(1), then.as_ref()));
+        assert!(answers(&health(0), health(1).status.as_ref()));
     }
 
     #[test]
