@@ -9,3 +9,4 @@ mod acceptance;
 mod cluster;
 mod lab;
 mod scaling;
+mod shadow;

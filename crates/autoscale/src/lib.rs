@@ -7,7 +7,7 @@
 //! the minimum; [`hpa::Hpa`] syncs on the metrics that the loop serves and takes all others.
 //! [`hpa_render::render_hpa`] is the link: the HPA that KEDA creates for a `ScaledObject`. An HPA without
 //! `behavior` follows the *legacy* path, which scales up towards proposals that are minutes old; one with
-//! `behavior`, even an empty one, does not.
+//! `behavior`, even an empty one, does not. [`shadow`] holds both machines against what real controllers did.
 
 pub mod api;
 pub mod calculators;
@@ -18,6 +18,7 @@ pub mod journal;
 pub mod keda;
 pub mod quantity;
 pub mod scaled_job;
+pub mod shadow;
 mod time;
 
 pub use hpa_render::render_hpa;

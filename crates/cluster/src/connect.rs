@@ -311,7 +311,7 @@ fn unusable(path: &Path, error: &KubeconfigError) -> Error {
     }
 }
 
-fn local_us() -> i64 {
+pub(crate) fn local_us() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as i64)

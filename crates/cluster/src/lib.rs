@@ -40,11 +40,11 @@ pub use names::{
 pub use object::{ObjectRef, seconds};
 pub use plan::{Plan, Planned};
 pub use read::{
-    ApiServiceView, AutoscalerView, ClaimView, ConditionView, ContainerView, EventView, Granted,
+    ApiServiceView, AutoscalerView, ClaimView, Clock, ConditionView, ContainerView, EventView, Granted,
     LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right, SaysView,
-    ScalerView, ServiceView, StorageClassView, Wanted, WorkloadView, api_service, autoscalers,
-    claims, ensure_secret, events, follow_logs, leaving, pods, read_secret, release_manifest,
-    releases, rights, says, scalers, scalers_everywhere, service, storage_classes, workloads,
+    ScalerView, ServiceView, Sighting, StorageClassView, Wanted, WorkloadView, api_service, autoscalers,
+    claims, controller_flags, ensure_secret, external_metric, events, follow_logs, leaving, pod_metrics, pods, read_secret, release_manifest,
+    releases, rights, says, scalers, scalers_everywhere, service, storage_classes, watch, workloads,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,

@@ -41,6 +41,8 @@ pub struct Proposal {
     pub replicas: i32,
     /// Thousandths, or percent for utilization.
     pub measured: i64,
+    /// Thousandths a pod that counted, where `measured` is percent; the status shows both.
+    pub average: Option<i64>,
 }
 
 /// Total divided by the number of pods: KEDA's normal case. Thousandths throughout.
@@ -62,6 +64,7 @@ pub fn external_average(
     Proposal {
         replicas,
         measured: usage,
+        average: None,
     }
 }
 
@@ -85,6 +88,7 @@ pub fn external_value(
     Proposal {
         replicas,
         measured: usage,
+        average: None,
     }
 }
 

@@ -34,8 +34,11 @@ pub struct PodMetric<'a> {
 
 /// Pods by how their samples count.
 struct Groups<'a> {
-    /// Samples that count.
+    /// Samples that count, those of pods that are not known (any more) included: upstream drops them from no sum
+    /// of raw values and from no number of samples.
     usage: BTreeMap<&'a str, i64>,
+    /// Pods whose samples count.
+    ready: usize,
     unready: BTreeSet<&'a str>,
     missing: BTreeSet<&'a str>,
 }
@@ -64,6 +67,12 @@ pub fn resource_utilization(
         Ok(i64::from((used.saturating_mul(100) / requested) as i32))
     };
     let percent = utilization(&groups.usage)?;
+    let known = groups
+        .usage
+        .iter()
+        .filter(|(pod, _)| requests.contains_key(*pod));
+    let known: Vec<i64> = known.map(|(_, milli)| *milli).collect();
+    let average = average(known.into_iter());
     let ratio = |percent: i64| percent as f64 / f64::from(target);
     let full = i64::from(target.max(100));
     let replicas = rebalance(
@@ -76,6 +85,7 @@ pub fn resource_utilization(
     Ok(Proposal {
         replicas,
         measured: percent,
+        average: Some(average),
     })
 }
 
@@ -87,16 +97,21 @@ pub fn pods_average(
     rules: PodRules,
 ) -> Result<Proposal, String> {
     let groups = group(metric, rules)?;
-    let average = |usage: &BTreeMap<&str, i64>| -> i64 {
-        let total = usage
-            .values()
-            .fold(0_i64, |sum, milli| sum.saturating_add(*milli));
-        total / usage.len() as i64
-    };
-    let measured = average(&groups.usage);
-    let ratio = |usage: &BTreeMap<&str, i64>| Ok(average(usage) as f64 / target as f64);
+    let measured = average(groups.usage.values().copied());
+    let ratio =
+        |usage: &BTreeMap<&str, i64>| Ok(average(usage.values().copied()) as f64 / target as f64);
     let replicas = rebalance(current, groups, rules.tolerance, ratio, |_| target)?;
-    Ok(Proposal { replicas, measured })
+    Ok(Proposal {
+        replicas,
+        measured,
+        average: None,
+    })
+}
+
+/// Go's division: towards zero.
+fn average(values: impl ExactSizeIterator<Item = i64>) -> i64 {
+    let count = values.len().max(1) as i64;
+    values.fold(0_i64, i64::saturating_add) / count
 }
 
 /// Computes the size, first from the pods that count, then with the others assumed against the change.
@@ -111,6 +126,7 @@ fn rebalance(
 ) -> Result<i32, String> {
     let Groups {
         mut usage,
+        ready,
         unready,
         missing,
     } = groups;
@@ -120,7 +136,7 @@ fn rebalance(
         if tolerance.within(first) {
             return Ok(current);
         }
-        return Ok((first * usage.len() as f64).ceil() as i32);
+        return Ok((first * ready as f64).ceil() as i32);
     }
     for pod in &missing {
         if first < 1.0 {
@@ -146,17 +162,24 @@ fn group(metric: PodMetric<'_>, rules: PodRules) -> Result<Groups<'_>, String> {
     if metric.pods.is_empty() {
         return Err("no pods returned by selector while calculating replica count".to_owned());
     }
+    let all = metric
+        .samples
+        .iter()
+        .map(|(pod, sample)| (pod.as_str(), sample.milli));
     let mut groups = Groups {
-        usage: BTreeMap::new(),
+        usage: all.collect(),
+        ready: 0,
         unready: BTreeSet::new(),
         missing: BTreeSet::new(),
     };
     for pod in metric.pods {
         let name = pod.name.as_str();
         if pod.deleting || pod.phase == PodPhase::Failed {
+            groups.usage.remove(name);
             continue;
         }
         if pod.phase == PodPhase::Pending {
+            groups.usage.remove(name);
             groups.unready.insert(name);
             continue;
         }
@@ -165,9 +188,10 @@ fn group(metric: PodMetric<'_>, rules: PodRules) -> Result<Groups<'_>, String> {
             continue;
         };
         if metric.is_cpu && is_unready(pod, sample, rules) {
+            groups.usage.remove(name);
             groups.unready.insert(name);
         } else {
-            groups.usage.insert(name, sample.milli);
+            groups.ready += 1;
         }
     }
     if groups.usage.is_empty() {
@@ -182,7 +206,7 @@ fn is_unready(pod: &Pod, sample: &PodSample, rules: PodRules) -> bool {
     };
     if start.plus_secs(rules.cpu_initialization_period) > rules.now {
         // A young pod: its sample must cover a window of readiness.
-        return !condition.ready || sample.at < condition.since.plus_secs(sample.window);
+        return !condition.ready || sample.at < condition.since.plus_micros(sample.window_micros);
     }
     // An old pod only drops out where it was never ready.
     !condition.ready && start.plus_secs(rules.initial_readiness_delay) > condition.since

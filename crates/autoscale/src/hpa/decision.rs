@@ -141,6 +141,9 @@ pub struct ProposalTrace {
     pub replicas: Option<i32>,
     /// What was measured: thousandths in all or a pod, or percent for utilization.
     pub measured: Option<i64>,
+    /// Thousandths a pod that counted, where `measured` is percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<i64>,
     /// What went wrong.
     pub error: Option<String>,
 }

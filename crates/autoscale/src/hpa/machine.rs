@@ -209,10 +209,16 @@ impl Hpa {
                 metric: name.clone(),
                 replicas: result.as_ref().ok().map(|p| p.replicas),
                 measured: result.as_ref().ok().map(|p| p.measured),
+                average: result.as_ref().ok().and_then(|p| p.average),
                 error: result.as_ref().err().map(|f| f.message.clone()),
             });
             match result {
-                Ok(p) if best.as_ref().is_none_or(|(most, _)| p.replicas > *most) => {
+                // As upstream: a proposal of 0 gives way even to another one of 0.
+                Ok(p)
+                    if best
+                        .as_ref()
+                        .is_none_or(|(most, _)| *most == 0 || p.replicas > *most) =>
+                {
                     best = Some((p.replicas, name));
                 }
                 Ok(_) => {}
@@ -243,9 +249,9 @@ impl Hpa {
         let cause = &first.message;
         let message = format!("the HPA was unable to compute the replica count: {cause}");
         decision.set("ScalingActive", false, first.reason, message);
-        let total = self.spec.metrics.len();
+        let (total, quoted) = (self.spec.metrics.len(), &first.quoted);
         let text =
-            format!("invalid metrics ({failed} invalid out of {total}), first error is: {cause}");
+            format!("invalid metrics ({failed} invalid out of {total}), first error is: {quoted}");
         decision
             .events
             .push(warning("FailedComputeMetricsReplicas", &text));

@@ -97,8 +97,9 @@ pub struct PodSample {
     pub milli: i64,
     /// When the sample was taken.
     pub at: Timestamp,
-    /// Seconds that the sample averages over.
-    pub window: i64,
+    /// Microseconds that the sample averages over. Not whole seconds: metrics-server says `15.024s`, and a young
+    /// pod's sample counts only where all of its window lies behind the readiness.
+    pub window_micros: i64,
 }
 
 /// Phase of a pod.

@@ -18,6 +18,8 @@ pub(super) struct Failure {
     /// Reason of the event and the condition.
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// The message as the error of the whole sync quotes it.
+    pub(super) quoted: String,
 }
 
 /// Everything the calculators need beside the metric.
@@ -82,6 +84,9 @@ impl Context<'_> {
         metric: &HpaMetric,
         samples: &BTreeMap<String, PodSample>,
     ) -> Result<Proposal, String> {
+        if samples.is_empty() {
+            return Err(no_samples(&metric.kind));
+        }
         let (is_cpu, key) = match &metric.kind {
             HpaMetricKind::Resource {
                 name,
@@ -128,40 +133,67 @@ impl Context<'_> {
 
     fn failure(&self, metric: &HpaMetric, error: &str) -> Failure {
         let namespace = &self.spec.namespace;
-        let (reason, message) = match &metric.kind {
+        let (reason, message, around) = match &metric.kind {
             HpaMetricKind::External { name, labels } => (
                 "FailedGetExternalMetric",
                 format!(
                     "unable to get external metric {namespace}/{name}/{}: {error}",
                     selector_text(labels)
                 ),
+                match metric.target {
+                    HpaTarget::Value(_) => format!(
+                        "failed to get {name} external metric value: failed to get external metric {name}: "
+                    ),
+                    _ => format!(
+                        "failed to get {name} external metric value: failed to get {name} external metric: "
+                    ),
+                },
             ),
             HpaMetricKind::Object { name, kind } => (
                 "FailedGetObjectMetric",
-                format!(
-                    "failed to get object metric value: unable to get metric {name}: {kind} on {namespace}: {error}"
-                ),
+                format!("unable to get metric {name}: {kind} on {namespace} {error}"),
+                "failed to get object metric value: ".to_owned(),
             ),
             HpaMetricKind::Pods { name } => (
                 "FailedGetPodsMetric",
-                format!("failed to get pods metric value: unable to get metric {name}: {error}"),
+                format!("unable to get metric {name}: {error}"),
+                "failed to get pods metric value: ".to_owned(),
             ),
-            HpaMetricKind::Resource {
-                name,
-                container: None,
-            } => (
-                "FailedGetResourceMetric",
-                format!("failed to get {name} utilization: {error}"),
-            ),
-            HpaMetricKind::Resource {
-                name,
-                container: Some(container),
-            } => (
-                "FailedGetContainerResourceMetric",
-                format!("failed to get {name} utilization of container {container}: {error}"),
-            ),
+            HpaMetricKind::Resource { name, container } => {
+                let measure = match metric.target {
+                    HpaTarget::Utilization(_) => "utilization",
+                    HpaTarget::AverageValue(_) | HpaTarget::Value(_) => "usage",
+                };
+                (
+                    match container {
+                        None => "FailedGetResourceMetric",
+                        Some(_) => "FailedGetContainerResourceMetric",
+                    },
+                    format!("failed to get {name} {measure}: {error}"),
+                    match container {
+                        None => format!("failed to get {name} resource metric value: "),
+                        Some(container) => {
+                            format!("failed to get {container} container metric value: ")
+                        }
+                    },
+                )
+            }
         };
-        Failure { reason, message }
+        Failure {
+            reason,
+            quoted: around + &message,
+            message,
+        }
+    }
+}
+
+/// Upstream's words where the metrics API knows no pod at all.
+fn no_samples(kind: &HpaMetricKind) -> String {
+    match kind {
+        HpaMetricKind::Resource { name, .. } => format!(
+            "unable to get metrics for resource {name}: no metrics returned from resource metrics API"
+        ),
+        _ => "no metrics returned from custom metrics API".to_owned(),
     }
 }
 
@@ -185,20 +217,14 @@ pub(super) fn describe(metric: &HpaMetric) -> String {
         (
             HpaMetricKind::Resource {
                 name,
-                container: None,
-            },
-            _,
-        ) => format!("{name} resource"),
-        (
-            HpaMetricKind::Resource {
-                name,
                 container: Some(_),
             },
             HpaTarget::Utilization(_),
         ) => {
             format!("{name} container resource utilization (percentage of request)")
         }
-        (HpaMetricKind::Resource { name, .. }, _) => format!("{name} container resource"),
+        // Raw values of one container are named as those of the pod are.
+        (HpaMetricKind::Resource { name, .. }, _) => format!("{name} resource"),
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn cpu(case: &Case) -> Result<(), String> {
                 PodSample {
                     milli,
                     at: NOW,
-                    window: 60,
+                    window_micros: 60_000_000,
                 },
             );
         }
@@ -59,7 +59,7 @@ pub(crate) fn pods(case: &Case) -> Result<(), String> {
             PodSample {
                 milli: *milli,
                 at: NOW,
-                window: 60,
+                window_micros: 60_000_000,
             },
         )
     };

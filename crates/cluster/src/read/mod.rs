@@ -1,16 +1,18 @@
-//! What commands that look at a stack ask for: pods, workloads, releases, autoscalers, events, logs, rights; and the
-//! Secrets that are made once.
+//! What commands that look at a stack ask for: pods, workloads, releases, autoscalers, events, metrics, changes,
+//! logs, rights; and the Secrets that are made once.
 //! Must not write anything but such a Secret.
 
 mod follow;
 mod health;
 mod logs;
 mod manifest;
+mod metrics;
 mod rights;
 mod scaling;
 mod secret;
 mod services;
 mod views;
+mod watch;
 mod workloads;
 
 pub use health::{
@@ -19,6 +21,7 @@ pub use health::{
 };
 pub use logs::{LogLine, LogOptions, follow_logs};
 pub use manifest::release_manifest;
+pub use metrics::{Clock, controller_flags, external_metric, pod_metrics};
 pub use rights::{Granted, Right, rights};
 pub use scaling::{
     AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers, scalers_everywhere,
@@ -26,4 +29,5 @@ pub use scaling::{
 pub use secret::{Made, Wanted, ensure_secret, read_secret};
 pub use services::{ServiceView, service};
 pub use views::{ContainerView, EventView, PodView, events, pods};
+pub use watch::{Sighting, watch};
 pub use workloads::{ReleaseView, WorkloadView, releases, workloads};

@@ -72,6 +72,6 @@ fn sample(ticks: u64, elapsed: Duration, window: Duration) -> PodSample {
     PodSample {
         milli: (cores * 1000.0).round() as i64,
         at: now(),
-        window: window.as_secs() as i64,
+        window_micros: window.as_micros() as i64,
     }
 }

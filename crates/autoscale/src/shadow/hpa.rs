@@ -1,0 +1,374 @@
+//! The HPA controller beside the computed one, sync by sync.
+//!
+//! Must not repair the computed machine from the real outcome, except after a difference that was told.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+
+use super::inputs::{Candidates, candidates};
+use super::report::{Cause, Comparison, Controller, Step, Verdict};
+use super::syncs::{Happening, LAG, Measured, Observed, Outcome, Sync, happenings};
+use super::world::World;
+use crate::hpa::{Condition, Hpa, HpaDecision, HpaInput, HpaSpec, HpaState, ScaleEvent};
+use crate::time::Timestamp;
+
+/// Most states of memory that are kept in parallel.
+const MOST: usize = 64;
+
+/// Compares every sync of one HPA; an HPA that cannot be read is a sentence instead.
+pub(super) fn compare(world: &World, name: &str) -> Result<Comparison, String> {
+    let line = world.hpas.get(name).ok_or("it was not seen")?;
+    let mut shadow = Shadow {
+        world,
+        machines: Vec::new(),
+        target: String::new(),
+        certain: world.span.0,
+        steps: Vec::new(),
+    };
+    for happening in happenings(line, world.options.sync_period, world.span.1) {
+        shadow
+            .take(&happening)
+            .map_err(|problem| format!("HPA {name}: {problem}"))?;
+    }
+    Ok(Comparison {
+        controller: Controller::Hpa,
+        object: name.to_owned(),
+        target: shadow.target,
+        steps: shadow.steps,
+    })
+}
+
+struct Shadow<'a> {
+    world: &'a World,
+    /// One for each state of memory that is consistent with everything so far.
+    machines: Vec<Hpa>,
+    target: String,
+    /// From here on nothing from before the recording matters.
+    certain: Timestamp,
+    steps: Vec<Step>,
+}
+
+/// One machine after one possible input.
+struct Tried {
+    after: Hpa,
+    decision: HpaDecision,
+    agrees: bool,
+}
+
+impl Shadow<'_> {
+    fn take(&mut self, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::Fresh(object) => self.machines = vec![self.machine(object)?],
+            Happening::Joined(object) => {
+                self.machines = vec![self.machine(object)?];
+                self.certain = self.world.span.0.plus_secs(self.memory());
+            }
+            Happening::Changed(object) => {
+                let spec = self.read(object)?;
+                for machine in &mut self.machines {
+                    machine.update(spec.clone());
+                }
+            }
+            Happening::Gone => self.machines.clear(),
+            Happening::Sync(sync) => self.sync(sync),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, object: &Arc<HorizontalPodAutoscaler>) -> Result<HpaSpec, String> {
+        let reference = object.spec.as_ref().map(|spec| &spec.scale_target_ref);
+        self.target = reference.map(|it| it.name.clone()).unwrap_or_default();
+        HpaSpec::from_hpa(object, &self.world.options).map_err(|error| error.to_string())
+    }
+
+    fn machine(&mut self, object: &Arc<HorizontalPodAutoscaler>) -> Result<Hpa, String> {
+        Ok(Hpa::new(self.read(object)?, self.world.options))
+    }
+
+    /// Seconds over which the controller remembers.
+    fn memory(&self) -> i64 {
+        let rules = self
+            .machines
+            .first()
+            .and_then(|it| it.spec().behavior.as_ref());
+        let rules = rules.map(|it| [&it.scale_up, &it.scale_down]);
+        let of = |rules: &crate::hpa::Rules| {
+            let periods = rules.policies.iter().map(|policy| policy.period);
+            periods.max().unwrap_or(0).max(rules.window)
+        };
+        let own = rules.map(|both| both.into_iter().map(of).max().unwrap_or(0));
+        own.unwrap_or(self.world.options.downscale_stabilization)
+    }
+
+    fn sync(&mut self, sync: &Sync) {
+        let Some(spec) = self.machines.first().map(|it| it.spec().clone()) else {
+            return;
+        };
+        let observed = Observed::of(&sync.status);
+        if observed.outcome == Outcome::Stopped {
+            return;
+        }
+        let found = candidates(self.world, &spec, &self.target, sync, &observed);
+        let tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+        if tried.is_empty() && !sync.seen {
+            // It was not then: nothing that was measurable then is what the status shows.
+            return;
+        }
+        let verdict = self.judge(sync, &observed, &found, &tried);
+        let mut predicted: Vec<i32> = tried.iter().map(|it| it.decision.desired).collect();
+        predicted.sort_unstable();
+        predicted.dedup();
+        self.remember(sync, &observed, &found, tried, &verdict);
+        // At zero the controller only says so, again and again.
+        if !sync.seen && observed.current == 0 {
+            return;
+        }
+        self.steps.push(Step {
+            at: sync.at,
+            seen: sync.seen,
+            current: observed.current,
+            real: observed.desired,
+            predicted,
+            reading: found.reading,
+            verdict,
+        });
+    }
+
+    /// Lets every machine see every input at `now`, and keeps those that measure what the status shows.
+    fn try_all(
+        &self,
+        inputs: &[HpaInput],
+        now: Timestamp,
+        stamp: Timestamp,
+        observed: &Observed,
+    ) -> Vec<Tried> {
+        let mut tried = Vec::new();
+        for machine in &self.machines {
+            for input in inputs {
+                let mut after = machine.clone();
+                let decision = after.sync(now, input);
+                if !measures(&decision, observed) {
+                    continue;
+                }
+                if observed.outcome == Outcome::NotWritten {
+                    after.rescale_failed(&decision, "");
+                }
+                let agrees = agrees(&decision, observed);
+                tried.push(Tried {
+                    after: restamped(after, now, stamp),
+                    decision,
+                    agrees,
+                });
+            }
+        }
+        tried
+    }
+
+    fn judge(
+        &self,
+        sync: &Sync,
+        observed: &Observed,
+        found: &Candidates,
+        tried: &[Tried],
+    ) -> Verdict {
+        let agreeing = tried.iter().filter(|it| it.agrees).count();
+        if agreeing > 0 && agreeing == tried.len() && !found.blind {
+            return Verdict::Equal;
+        }
+        let cause = if found.blind {
+            Cause::NoReading
+        } else if found.moving {
+            Cause::Between
+        } else {
+            Cause::Rounding
+        };
+        if agreeing > 0 {
+            return Verdict::Within(cause);
+        }
+        if observed.outcome == Outcome::NotWritten && !tried.is_empty() {
+            return Verdict::Within(Cause::NotWritten);
+        }
+        if self.edge(sync, observed, found).is_some() {
+            return Verdict::Within(Cause::Edge);
+        }
+        if sync.at < self.certain {
+            return Verdict::Within(Cause::Before);
+        }
+        let kinds = ["HorizontalPodAutoscaler", "Deployment", "Pod"];
+        if self.world.interrupted(&kinds, sync.looked.0, sync.looked.1) {
+            return Verdict::Within(Cause::Interrupted);
+        }
+        Verdict::Different(difference(observed, tried))
+    }
+
+    /// The machines that agree when the sync was a little earlier or later than its outcome was seen.
+    fn edge(&self, sync: &Sync, observed: &Observed, found: &Candidates) -> Option<Vec<Tried>> {
+        let half = if sync.seen {
+            0
+        } else {
+            sync.looked.1.as_micros() - sync.at.as_micros()
+        };
+        let most = LAG + half;
+        for shift in [100_000, 300_000, 700_000, most] {
+            for shift in [-shift, shift] {
+                let now = sync.at.plus_micros(shift);
+                let mut tried = self.try_all(&found.inputs, now, sync.at, observed);
+                tried.retain(|it| it.agrees);
+                if !tried.is_empty() {
+                    return Some(tried);
+                }
+            }
+        }
+        None
+    }
+
+    /// Keeps the machines that are consistent with what was seen.
+    fn remember(
+        &mut self,
+        sync: &Sync,
+        observed: &Observed,
+        found: &Candidates,
+        tried: Vec<Tried>,
+        verdict: &Verdict,
+    ) {
+        let tried = match verdict {
+            Verdict::Within(Cause::Edge) => self.edge(sync, observed, found).unwrap_or(tried),
+            _ => tried,
+        };
+        let some = tried.iter().any(|it| it.agrees);
+        let mut kept: Vec<Hpa> = Vec::new();
+        for it in tried.into_iter().filter(|it| it.agrees || !some) {
+            let after = if some {
+                it.after
+            } else {
+                corrected(it.after, &it.decision, observed, sync.at)
+            };
+            let known = kept.iter().any(|seen| seen.state() == after.state());
+            if !known && kept.len() < MOST {
+                kept.push(after);
+            }
+        }
+        if !kept.is_empty() {
+            self.machines = kept;
+        }
+    }
+}
+
+/// Whether the decision rests on the measurements that the status shows.
+fn measures(decision: &HpaDecision, observed: &Observed) -> bool {
+    let proposals = decision.trace.proposals.iter();
+    proposals
+        .zip(&observed.metrics)
+        .all(|(proposal, seen)| match *seen {
+            Measured::Utilization(percent, average) => {
+                proposal.measured == Some(percent) && proposal.average == Some(average)
+            }
+            // Of resources it is what was measured; of external metrics it was undone before.
+            Measured::Average(average) => {
+                proposal.metric.starts_with("external")
+                    || proposal.error.is_none() && proposal.measured == Some(average)
+            }
+            Measured::Value(value) => proposal.measured == Some(value),
+            Measured::Missing => proposal.error.is_some(),
+        })
+}
+
+/// Whether size, conditions and their words are the real ones.
+fn agrees(decision: &HpaDecision, observed: &Observed) -> bool {
+    decision.desired == observed.desired
+        && decision.conditions.iter().all(|computed| {
+            let real = observed
+                .conditions
+                .iter()
+                .find(|it| it.kind == computed.kind);
+            real.is_some_and(|real| same(computed, real, observed.outcome))
+        })
+}
+
+fn same(computed: &Condition, real: &Condition, outcome: Outcome) -> bool {
+    if outcome == Outcome::Held && computed.kind == "ScalingActive" {
+        // The metrics API's own words are not the controller's.
+        return computed.status == real.status;
+    }
+    computed == real
+}
+
+/// Says what differs, by the possibility that comes nearest.
+fn difference(observed: &Observed, tried: &[Tried]) -> String {
+    let near = tried
+        .iter()
+        .find(|it| it.decision.desired == observed.desired)
+        .or(tried.first());
+    let Some(near) = near else {
+        return format!(
+            "nothing that was seen of the target gives the reading {:?}",
+            observed.metrics
+        );
+    };
+    if near.decision.desired != observed.desired {
+        return format!(
+            "the size; computed: {}; real: {}, {}",
+            near.decision.trace.summary,
+            observed.reason("AbleToScale"),
+            observed.reason("ScalingLimited"),
+        );
+    }
+    let computed = near.decision.conditions.iter();
+    let odd = computed
+        .filter(|it| !observed.conditions.contains(it))
+        .map(|it| {
+            let real = observed.conditions.iter().find(|real| real.kind == it.kind);
+            let real = real.map_or(String::new(), |it| {
+                format!("{:?} {}: {}", it.status, it.reason, it.message)
+            });
+            format!(
+                "{}: computed {:?} {}: {}; real {real}",
+                it.kind, it.status, it.reason, it.message
+            )
+        });
+    odd.collect::<Vec<_>>().join("; ")
+}
+
+/// Moves what the latest sync remembered to the time at which its outcome was seen.
+fn restamped(machine: Hpa, now: Timestamp, stamp: Timestamp) -> Hpa {
+    if now == stamp {
+        return machine;
+    }
+    let mut state = machine.state().clone();
+    for it in state.recommendations.iter_mut().flatten() {
+        if it.at == now {
+            it.at = stamp;
+        }
+    }
+    for it in state.up_events.iter_mut().chain(&mut state.down_events) {
+        if it.at == now {
+            it.at = stamp;
+        }
+    }
+    restored(&machine, state)
+}
+
+/// After a difference: the change that the real controller remembers instead of the computed one.
+fn corrected(machine: Hpa, decision: &HpaDecision, observed: &Observed, at: Timestamp) -> Hpa {
+    let mut state = machine.state().clone();
+    if decision.rescale() {
+        state.up_events.retain(|it| it.at != at);
+        state.down_events.retain(|it| it.at != at);
+    }
+    let change = observed.desired - observed.current;
+    let event = ScaleEvent {
+        change: change.abs(),
+        at,
+    };
+    if change > 0 {
+        state.up_events.push(event);
+    } else if change < 0 {
+        state.down_events.push(event);
+    }
+    restored(&machine, state)
+}
+
+fn restored(machine: &Hpa, state: HpaState) -> Hpa {
+    Hpa::restore(machine.spec().clone(), *machine.options(), state)
+}
