@@ -146,17 +146,13 @@ impl Redis {
         let mut current = self.watch();
         let until = Instant::now() + within;
         let found = timeout_at(until, current.wait_for(Option::is_some)).await;
-        match found {
-            Ok(Ok(generation)) => generation.clone().ok_or_else(|| unavailable("no master")),
-            _ => {
-                let why = self.inner.complaint.borrow();
-                let why = why.as_ref().map(|why| format!(": {why}"));
-                Err(unavailable(format!(
-                    "no master is known{}",
-                    why.unwrap_or_default()
-                )))
-            }
+        if let Ok(Ok(generation)) = found {
+            return generation.clone().ok_or_else(|| unavailable("no master"));
         }
+        let why = self.inner.complaint.borrow();
+        let why = why.as_ref().map(|why| format!(": {why}"));
+        let why = why.unwrap_or_default();
+        Err(unavailable(format!("no master is known{why}")))
     }
 
     /// The shared connection of the present generation, for calls that do not block.
