@@ -91,12 +91,11 @@ impl Sessions {
     /// Opens a connection: over a free session where one still works, else over a new one.
     pub(crate) async fn open(self: &Arc<Self>, to: &Endpoint) -> Result<Stream, DialError> {
         let pod = (to.namespace.clone(), to.pod.clone());
-        let lent = self.again(&pod, to.port).await;
-        self.open_ahead(to);
-        let (pair, again) = match lent {
+        let (pair, again) = match self.again(&pod, to.port).await {
             Some(pair) => (pair, true),
             None => (self.anew(to).await?, false),
         };
+        self.open_ahead(to);
         Ok(Stream {
             pair,
             again,

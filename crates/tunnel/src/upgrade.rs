@@ -122,6 +122,29 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    /// Their type is none that kube promises: this is what notices another one.
+    #[tokio::test]
+    async fn a_clients_connections_can_be_told_to_send_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";
+            stream.read_u8().await.unwrap();
+            stream.write_all(switched.as_bytes()).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let client = Client::try_from(config).unwrap();
+        let request = Request::post("/").header(CONNECTION, "Upgrade");
+        let request = request.header(UPGRADE, "SPDY/3.1").body(Body::empty());
+        let response = client.send(request.unwrap()).await.unwrap();
+        let upgraded = hyper::upgrade::on(response).await.unwrap();
+        assert!(upgraded.downcast::<Usual>().is_ok());
+    }
 
     #[test]
     fn a_missing_pod_is_the_pods_and_a_missing_right_is_the_ways() {
