@@ -40,11 +40,12 @@ pub use names::{
 pub use object::{ObjectRef, seconds};
 pub use plan::{Plan, Planned};
 pub use read::{
-    ApiServiceView, AutoscalerView, ClaimView, Clock, ConditionView, ContainerView, EventView, Granted,
-    LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right, SaysView,
-    ScalerView, ServiceView, Sighting, StorageClassView, Wanted, WorkloadView, api_service, autoscalers,
-    claims, controller_flags, ensure_secret, external_metric, events, follow_logs, leaving, pod_metrics, pods, read_secret, release_manifest,
-    releases, rights, says, scalers, scalers_everywhere, service, storage_classes, watch, workloads,
+    ApiServiceView, AutoscalerView, ClaimView, Clock, ConditionView, ContainerView, EventView,
+    Granted, LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right,
+    SaysView, ScalerView, ServiceView, Sighting, StorageClassView, Wanted, WorkloadView,
+    api_service, autoscalers, claims, controller_flags, ensure_secret, events, external_metric,
+    follow_logs, leaving, pod_metrics, pods, read_secret, release_manifest, releases, rights, says,
+    scalers, scalers_everywhere, service, storage_classes, watch, workloads,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,

@@ -156,10 +156,8 @@ impl Redis {
         }
         let why = self.inner.complaint.borrow();
         let why = why.as_ref().map(|why| format!(": {why}"));
-        Err(unavailable(format!(
-            "no master is known{}",
-            why.unwrap_or_default()
-        )))
+        let why = why.unwrap_or_default();
+        Err(unavailable(format!("no master is known{why}")))
     }
 
     /// The shared connection of the present generation, for calls that do not block.

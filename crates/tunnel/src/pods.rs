@@ -13,6 +13,7 @@ use crate::forward::Forward;
 use crate::pool::Endpoint;
 use crate::proxy::accept;
 use crate::road::{Carried, Dial, DialError, Held};
+use crate::upgrade::of_pod;
 
 /// A pod's port, and the host under which it is known in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,14 +158,15 @@ async fn carry(
     mut client: TcpStream,
     trouble: &Trouble,
 ) -> Result<(), DialError> {
-    let link = dial.dial(to).await?;
-    trouble.set(None);
-    match link.carry(&mut client, Held::default()).await {
-        Carried::Over => Ok(()),
-        Carried::Nowhere(_, why) => Err(DialError::Pod {
-            pod: to.pod.clone(),
-            why,
-        }),
+    let mut bytes = Held::default();
+    loop {
+        let link = dial.dial(to).await?;
+        trouble.set(None);
+        match link.carry(&mut client, bytes).await {
+            Carried::Over => return Ok(()),
+            Carried::Nowhere { held, stale, .. } if stale => bytes = held,
+            Carried::Nowhere { why, .. } => return Err(of_pod(to, why)),
+        }
     }
 }
 

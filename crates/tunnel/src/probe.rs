@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::forward::Forward;
 use crate::node;
+use crate::pool::Endpoint;
 use crate::road::{Dial as _, DialError, Link, Road};
 use crate::spec::Mode;
 use crate::status::Route;
+use crate::upgrade::of_pod;
 
 /// Between two probes that passed.
 const EVERY: Duration = Duration::from_secs(2);
@@ -52,6 +54,7 @@ impl Health {
 /// One port's prober.
 pub(crate) struct Probe {
     pub(crate) client: kube::Client,
+    pub(crate) forward: Arc<Forward>,
     pub(crate) road: Arc<Road>,
     pub(crate) node_port: Option<u16>,
     pub(crate) health: Arc<Health>,
@@ -61,7 +64,6 @@ pub(crate) struct Probe {
 impl Probe {
     /// Probes until the stop.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let forward = Forward::new(self.client.clone());
         let mut nodes: Vec<IpAddr> = Vec::new();
         let mut asked: Option<Instant> = None;
         let mut failures = 0;
@@ -71,7 +73,7 @@ impl Probe {
                 nodes = node::addresses(&self.client).await;
             }
             let ask_nodes = due || self.road.mode() == Mode::NodePort;
-            let result = self.once(&forward, &nodes, ask_nodes, &mut asked).await;
+            let result = self.once(&nodes, ask_nodes, &mut asked).await;
             let changed = match result {
                 Ok(()) => {
                     failures = 0;
@@ -97,7 +99,6 @@ impl Probe {
     /// By the node that is in use, by any node where it is time to ask them, else through the API server.
     async fn once(
         &self,
-        forward: &Forward,
         nodes: &[IpAddr],
         ask_nodes: bool,
         asked: &mut Option<Instant>,
@@ -125,29 +126,32 @@ impl Probe {
                 "no node answers on the node port".to_owned(),
             ));
         }
-        self.through_the_api_server(forward).await?;
+        self.through_the_api_server().await?;
         self.road.set_route(Some(Route::PortForward));
         Ok(())
     }
 
-    async fn through_the_api_server(&self, forward: &Forward) -> Result<(), DialError> {
+    async fn through_the_api_server(&self) -> Result<(), DialError> {
         let Some(pod) = self.road.pool.pick() else {
             return Err(DialError::Way("no pod is ready".to_owned()));
         };
-        let result = match forward.dial(&pod).await {
-            Ok(Link::Session(session)) => {
-                let probed = session.probe(PROBE_WITHIN).await;
-                probed.map_err(|refused| DialError::Pod {
-                    pod: pod.pod.clone(),
-                    why: refused.0,
-                })
-            }
-            Ok(Link::Tcp(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let result = self.ask(&pod).await;
         if matches!(result, Err(DialError::Pod { .. })) {
             self.road.pool.blame(&pod);
         }
         result
+    }
+
+    async fn ask(&self, pod: &Endpoint) -> Result<(), DialError> {
+        loop {
+            let Link::Stream(stream) = self.forward.dial(pod).await? else {
+                return Ok(());
+            };
+            match stream.probe(PROBE_WITHIN).await {
+                Ok(()) => return Ok(()),
+                Err(refused) if refused.stale => {}
+                Err(refused) => return Err(of_pod(pod, refused.why)),
+            }
+        }
     }
 }

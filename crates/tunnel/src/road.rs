@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::pool::{Endpoint, Pool};
-use crate::spdy::Session;
+use crate::sessions::Stream;
 use crate::spec::Mode;
 use crate::status::Route;
 
@@ -53,7 +53,7 @@ pub enum Link {
     /// Plain TCP.
     Tcp(TcpStream),
     /// A stream through the API server.
-    Session(Box<Session>),
+    Stream(Box<Stream>),
 }
 
 /// What was taken from a client and reached nobody yet.
@@ -69,14 +69,21 @@ pub enum Carried {
     /// Some or all of it reached the other side.
     Over,
     /// Nothing reached the other side, and nothing came from it: another pod may be tried.
-    Nowhere(Held, String),
+    Nowhere {
+        /// What the next one is to get.
+        held: Held,
+        /// What happened.
+        why: String,
+        /// It was the way's fault, which has been mended: the same pod may do.
+        stale: bool,
+    },
 }
 
 impl Link {
     /// Copies both ways until both sides have ended.
     pub async fn carry(self, client: &mut TcpStream, held: Held) -> Carried {
         match self {
-            Self::Session(session) => session.carry(client, held).await,
+            Self::Stream(stream) => stream.carry(client, held).await,
             Self::Tcp(mut server) => {
                 if let Err(error) = server.set_nodelay(true) {
                     tracing::debug!(%error, "nodelay");
@@ -171,11 +178,15 @@ impl Road {
             };
             match link.carry(&mut client, held).await {
                 Carried::Over => return,
-                Carried::Nowhere(back, why) => {
-                    tracing::debug!(why, "another pod");
+                Carried::Nowhere {
+                    held: back,
+                    why,
+                    stale,
+                } => {
+                    tracing::debug!(why, stale, "another pod");
                     held = back;
-                    if let Some(endpoint) = &endpoint {
-                        self.pool.blame(endpoint);
+                    if let Some(endpoint) = endpoint.filter(|_| !stale) {
+                        self.pool.blame(&endpoint);
                     }
                 }
             }

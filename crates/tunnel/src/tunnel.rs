@@ -141,6 +141,7 @@ impl Tunnel {
             let health: Arc<Health> = Arc::default();
             let probe = Probe {
                 client: client.clone(),
+                forward: Arc::clone(&forward),
                 road: Arc::clone(&road),
                 node_port: target.node_port,
                 health: Arc::clone(&health),

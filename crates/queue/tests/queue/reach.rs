@@ -45,9 +45,10 @@ fn reach(stack: &SentinelStack, nodes: &[usize]) -> AddressMap {
 }
 
 fn by_names(reach: AddressMap) -> RedisConfig {
+    let sentinels = reach.on_port(SENTINEL_PORT);
     RedisConfig {
-        reach: reach.clone(),
-        ..RedisConfig::sentinel(reach.on_port(SENTINEL_PORT), SentinelStack::MASTER)
+        reach,
+        ..RedisConfig::sentinel(sentinels, SentinelStack::MASTER)
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum Frame {
 ///
 /// Header blocks are one zlib stream for the life of a connection. This one is sent in stored (uncompressed) blocks, each
 /// followed by the empty block that makes the reader hand over what it has; `first` starts the zlib stream.
-pub(crate) fn syn_stream(stream: u32, headers: &[(&str, &str)], first: bool) -> Vec<u8> {
+pub(crate) fn syn_stream(stream: u32, flags: u8, headers: &[(&str, &str)], first: bool) -> Vec<u8> {
     let mut block = (headers.len() as u32).to_be_bytes().to_vec();
     for text in headers.iter().flat_map(|(name, value)| [name, value]) {
         block.extend((text.len() as u32).to_be_bytes());
@@ -73,7 +73,7 @@ pub(crate) fn syn_stream(stream: u32, headers: &[(&str, &str)], first: bool) -> 
     let mut body = stream.to_be_bytes().to_vec();
     body.extend([0; 6]);
     body.extend(packed);
-    control(1, 0, &body)
+    control(1, flags, &body)
 }
 
 /// Sends a ping back.
@@ -181,14 +181,14 @@ mod tests {
 
     #[test]
     fn a_header_block_is_a_zlib_stream_of_stored_blocks() {
-        let frame = syn_stream(1, &[("port", "80")], true);
+        let frame = syn_stream(1, 0, &[("port", "80")], true);
         let block = &frame[HEAD + 10..];
         assert_eq!(block[..2], [0x78, 0x01]);
         let length = u16::from_le_bytes([block[3], block[4]]) as usize;
         assert_eq!(length, 4 + 4 + 4 + 4 + 2);
         assert_eq!(block.len(), 2 + 5 + length + 5);
         assert!(
-            syn_stream(3, &[], false)[HEAD + 10] == 0,
+            syn_stream(3, FIN, &[], false)[HEAD + 10] == 0,
             "the stream goes on"
         );
     }
