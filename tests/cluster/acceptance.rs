@@ -2,7 +2,8 @@
 //!
 //! It must not test kedactl.
 
-use crate::cluster::{Cluster, SAMPLE};
+use crate::cluster::Cluster;
+use crate::namespace::SAMPLE;
 use kedactl_testkit::until;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

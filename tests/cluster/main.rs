@@ -8,5 +8,6 @@
 mod acceptance;
 mod cluster;
 mod lab;
+mod namespace;
 mod scaling;
 mod shadow;

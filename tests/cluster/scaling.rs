@@ -2,7 +2,8 @@
 //!
 //! It must not test kedactl.
 
-use crate::cluster::{Cluster, SAMPLE};
+use crate::cluster::Cluster;
+use crate::namespace::SAMPLE;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(90);

@@ -25,7 +25,7 @@ mod ready;
 pub use api::ApiError;
 pub use apply::{Adopt, Applied, Change, Conflict, Options, Run, apply};
 pub use connect::{Cluster, Locality, Target, Timeouts};
-pub use delete::{Data, DownOptions, Outcome, Removed, Teardown, down};
+pub use delete::{Data, DownOptions, Outcome, Removed, Teardown, down, release_settled};
 pub use diff::{Action, Diff, FieldChange, ObjectDiff, diff};
 pub use error::{Class, Error};
 pub use guard::{Admission, Guard};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kedactl_cluster::{
     Cluster, Data, DownOptions, Holder, Outcome as Gone, Removed, StoredRelease, Teardown,
-    stored_releases,
+    release_settled, stored_releases,
 };
 use kedactl_plan::{Control, Sink, Step};
 use kedactl_tools::helm::{Helm, LeaseHeld};
@@ -309,5 +309,7 @@ async fn uninstall(
     helm.repair(&name, &release.namespace, Some(&lease), step, stop)
         .await?;
     helm.uninstall(&name, &release.namespace, stop).await?;
+    let (namespace, within) = (&release.namespace, request.within);
+    release_settled(cluster, namespace, &release.name, within, step).await?;
     Ok(true)
 }

@@ -169,6 +169,31 @@ fn reference(detect: &Detect) -> ObjectRef {
     )
 }
 
+/// The objects of a rendered release whose readiness means something; hooks come and go by themselves.
+pub(crate) fn workloads(rendered: &[Json], namespace: &str) -> Vec<ObjectRef> {
+    const KINDS: [&str; 5] = [
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "APIService",
+        "Service",
+    ];
+    let lasting = rendered
+        .iter()
+        .filter(|it| it["metadata"]["annotations"]["helm.sh/hook"].is_null());
+    let mut all = Vec::new();
+    for mut object in lasting.filter_map(|it| ObjectRef::of(it).ok()) {
+        if !KINDS.contains(&object.kind.as_str()) {
+            continue;
+        }
+        if object.kind != "APIService" && object.namespace.is_none() {
+            object.namespace = Some(namespace.to_owned());
+        }
+        all.push(object);
+    }
+    all
+}
+
 /// Opens helm for a stack, and for the releases whose values have a template.
 pub(crate) async fn open(
     home: &Home,

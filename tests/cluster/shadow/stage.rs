@@ -10,7 +10,8 @@ use kedactl_shadow::{HpaOptions, Options, Recorder, Report, options_of};
 use kedactl_testkit::until;
 use tokio::runtime::Runtime;
 
-use crate::cluster::{Cluster, Namespace, SAMPLE, variable};
+use crate::cluster::{Cluster, variable};
+use crate::namespace::{Namespace, SAMPLE};
 
 /// A namespace with a recorder.
 pub(crate) struct Stage<'a> {

@@ -31,11 +31,22 @@ fn from_nothing_to_ready_and_back_to_nothing() {
     rig.command("plan", &["--exit-code"]).check(0);
     rig.command("diff", &["--exit-code"]).check(0);
 
+    // The bound on latency is wide: a generator that was late on a busy machine is no fault of the stack.
     let tasks = rig
-        .run(&["load", "--rps", "20", "--duration", "5s", "-o", "json"])
+        .run(&[
+            "load",
+            "--rps",
+            "20",
+            "--duration",
+            "5s",
+            "--slo",
+            "lost=0,p99<60s",
+            "-o",
+            "json",
+        ])
         .expect(0)
         .json();
-    assert_eq!(tasks["audit"]["lost"], 0);
+    assert_eq!(tasks["audit"]["done"], 100);
 
     let down = rig
         .run(&["down", "--keep-data", "-o", "json"])
@@ -57,6 +68,11 @@ fn from_nothing_to_ready_and_back_to_nothing() {
     rig.up(&[]).check(0);
     let queue = rig.run(&["queue", "ls", "-o", "json"]).expect(0).json();
     assert_eq!(queue["queues"][0]["waiting"], 0);
+
+    // Somebody deletes what the release made: it is made again, though nothing of the release changed.
+    rig.kubectl(&["delete", "statefulset", "redis-node", "--wait"]);
+    rig.up(&[]).check(0);
+    rig.kubectl(&["get", "statefulset", "redis-node"]);
 
     rig.run(&["down", "--purge"]).check(0);
     assert_eq!(rig.leftovers(), Vec::<String>::new());

@@ -10,8 +10,8 @@ use serde_json::Value;
 fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
     let rig = Rig::new("load");
     rig.up(&[]).check(0);
-    let result = rig
-        .run(&[
+    let (result, decisions) = rig.recorded(|| {
+        rig.run(&[
             "load",
             "--rps",
             "500",
@@ -24,12 +24,18 @@ fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
             "--wait-zero",
             "120s",
             "--slo",
-            "errors=0%,lost=0,duplicated=0",
+            "errors=0%,lost=0,duplicated=0,p99<60s",
             "-o",
             "json",
         ])
         .expect(0)
-        .json();
+        .json()
+    });
+    println!("{decisions}");
+    assert!(
+        decisions.holds(),
+        "not every decision is explained:\n{decisions}"
+    );
     assert_eq!(result["audit"]["acknowledged"], 20_000);
     assert_eq!(result["audit"]["done"], 20_000);
     let scaling = &result["scaling"];
@@ -58,7 +64,7 @@ fn under(rig: &Rig, fault: &Fault) {
         "--seed",
         "2",
         "--slo",
-        "lost=0",
+        "lost=0,p99<60s",
         "-o",
         "json",
     ]);

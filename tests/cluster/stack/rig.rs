@@ -3,6 +3,8 @@
 //! It must not know what a test wants to find.
 
 use crate::cluster::{Cluster, variable};
+use kedactl_cluster::Target;
+use kedactl_shadow::{Options, Recorder, Report};
 use kedactl_tests::{Context, Outcome};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -109,6 +111,26 @@ impl Rig {
 
     pub(crate) fn up(&self, more: &[&str]) -> Outcome {
         self.command("up", more)
+    }
+
+    /// Records what the autoscalers of the stack see and do meanwhile, and compares it with what is computed from the same readings.
+    pub(crate) fn recorded<T>(&self, meanwhile: impl FnOnce() -> T) -> (T, Report) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let context = self.cluster.kubectl(&["config", "current-context"]);
+        let target = Target::new(variable("KEDACTL_TEST_KUBECONFIG"), context.trim());
+        let recorder = runtime.block_on(async {
+            let cluster = kedactl_cluster::Cluster::connect(&target).await.unwrap();
+            Recorder::start(&cluster, self.namespace(), Options::default())
+                .await
+                .unwrap()
+        });
+        let result = meanwhile();
+        let recording = runtime.block_on(recorder.stop());
+        (result, recording.compare())
     }
 
     /// Resource versions of everything in the stack's namespaces that `up` writes, by kind and name.

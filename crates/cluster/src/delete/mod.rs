@@ -10,4 +10,4 @@ pub(crate) use gone::{Waiter, wait_gone};
 pub use remove::{Outcome, Removed};
 pub(crate) use remove::{Pace, remove};
 pub(crate) use select::select;
-pub use teardown::{Data, DownOptions, Teardown, down};
+pub use teardown::{Data, DownOptions, Teardown, down, release_settled};

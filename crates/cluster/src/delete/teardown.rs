@@ -320,6 +320,37 @@ fn sorted(mut all: Vec<Removed>) -> Vec<Removed> {
     all
 }
 
+/// Waits until those workloads of a release that are being deleted are gone. Helm does not: it says that a release is
+/// uninstalled while its pods still end, and applies the next one onto objects that are about to vanish.
+pub async fn release_settled(
+    cluster: &Cluster,
+    namespace: &str,
+    release: &str,
+    within: Duration,
+    step: &Step<'_>,
+) -> Result<(), Error> {
+    let objects = workloads_of_release(cluster, namespace, release).await?;
+    for (object, live) in fetched(cluster, objects).await? {
+        if text(&live, "/metadata/deletionTimestamp").is_empty() {
+            continue;
+        }
+        step.waiting(format!("{object} to go"));
+        let pace = Pace {
+            patience: within,
+            orphaned: within,
+            release_finalizers: false,
+        };
+        let waiter = Waiter {
+            cluster,
+            object: &object,
+            uid: text(&live, "/metadata/uid"),
+            pace,
+        };
+        wait_gone(&waiter).await?;
+    }
+    Ok(())
+}
+
 async fn gone(
     cluster: &Cluster,
     object: &ObjectRef,

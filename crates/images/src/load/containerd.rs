@@ -13,9 +13,9 @@ const STATE: &str = r#"
 set -e
 ctr -n k8s.io content ls -q
 echo ==image
-ctr -n k8s.io images ls "name==$1"
+ctr -n k8s.io images ls "$@"
 echo ==check
-ctr -n k8s.io images check "name==$1" || echo unreadable
+ctr -n k8s.io images check "$@" || echo unreadable
 echo ==plugins
 ctr plugins ls
 "#;
@@ -72,18 +72,33 @@ impl State {
     }
 }
 
-/// Asks the node.
+/// Asks the node about one image.
 pub(super) async fn state(node: &impl NodeShell, image: &Reference) -> Result<State, ImageError> {
-    let name = image.to_string();
-    let output = node.run(&["sh", "-c", STATE, "sh", &name], None).await;
+    let mut states = states(node, &[image]).await?;
+    Ok(states.pop().unwrap_or_default())
+}
+
+/// Asks the node once about several images; the answers are in their order.
+pub(super) async fn states(
+    node: &impl NodeShell,
+    images: &[&Reference],
+) -> Result<Vec<State>, ImageError> {
+    let filters: Vec<String> = images.iter().map(|it| format!("name=={it}")).collect();
+    let mut words = vec!["sh", "-c", STATE, "sh"];
+    words.extend(filters.iter().map(String::as_str));
+    let output = node.run(&words, None).await;
     let output = output.map_err(|source| ImageError::Node {
         node: node.name().to_owned(),
         source: named(source, "ctr content ls"),
     })?;
-    parse(&output.stdout, &name).ok_or_else(|| ImageError::Answer {
-        node: node.name().to_owned(),
-        answer: output.stdout.chars().take(200).collect(),
-    })
+    let read = images
+        .iter()
+        .map(|image| parse(&output.stdout, &image.to_string()));
+    read.collect::<Option<_>>()
+        .ok_or_else(|| ImageError::Answer {
+            node: node.name().to_owned(),
+            answer: output.stdout.chars().take(200).collect(),
+        })
 }
 
 /// Feeds the node an archive.

@@ -8,6 +8,7 @@ mod containerd;
 pub use archive::archive;
 
 use abort::Waiting;
+use containerd::State;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::store::{Image, Store};
-use crate::{Digest, Feed, ImageError, NodeShell};
+use crate::{Digest, Feed, ImageError, NodeShell, Reference};
 
 /// How long Kubernetes may take to see an image that its containerd has; it hears of it by an event.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ pub struct Loaded {
     pub how: How,
     /// Bytes of blobs that were sent.
     pub sent: u64,
-    /// Milliseconds from the first question to the last answer.
+    /// Milliseconds from the first question to the node to the last answer about this image.
     pub took_ms: u64,
 }
 
@@ -68,9 +69,16 @@ pub async fn load<N: NodeShell + Clone>(
     for (position, node) in nodes.iter().enumerate() {
         let (store, images, node) = (store.clone(), images.to_vec(), node.clone());
         running.spawn(async move {
-            let mut loaded = Vec::new();
-            for image in &images {
-                loaded.push(load_one(&store, image, &node).await?);
+            let start = Instant::now();
+            let names: Vec<&Reference> = images.iter().map(|it| &it.reference).collect();
+            let before = containerd::states(&node, &names).await?;
+            let mut loaded: Vec<Loaded> = Vec::new();
+            for (image, mut before) in images.iter().zip(before) {
+                // What was sent for one image may be what another shares with it.
+                if loaded.iter().any(|it| it.how != How::Present) {
+                    before = containerd::state(&node, &image.reference).await?;
+                }
+                loaded.push(load_one(&store, image, &node, before, start).await?);
             }
             Ok((position, loaded))
         });
@@ -105,8 +113,9 @@ async fn load_one(
     store: &Store,
     image: &Image,
     node: &impl NodeShell,
+    before: State,
+    start: Instant,
 ) -> Result<Loaded, ImageError> {
-    let start = Instant::now();
     let loaded = |how, sent| Loaded {
         node: node.name().to_owned(),
         image: image.reference.to_string(),
@@ -115,7 +124,6 @@ async fn load_one(
         sent,
         took_ms: start.elapsed().as_millis() as u64,
     };
-    let before = containerd::state(node, &image.reference).await?;
     if before.lacks(image).is_none() {
         return Ok(loaded(How::Present, 0));
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use kedactl_cluster::{
     Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy, ReadyOptions,
     Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, phase, read_secret, ready,
-    stored_releases, workloads_of_release,
+    release_settled, stored_releases,
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Done, Run, Step};
-use kedactl_tools::helm::{Helm, LeaseHeld};
+use kedactl_tools::helm::{Applied, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
 
@@ -164,21 +164,17 @@ impl Job<'_> {
         let helm = self.helm(place, one, run.stop()).await?;
         let lease = LeaseHeld::by(&self.request.who);
         let step = Step::start(run.sink(), "helm", "helm");
-        let applied = helm
-            .apply(
-                &declared.name,
-                &declared.release,
-                Some(&lease),
-                &step,
-                run.stop(),
-            )
-            .await
-            .map_err(StackError::from);
+        let name = declared.name.as_str();
+        until_stopped(run.stop(), async {
+            let (cluster, within) = (&place.cluster, self.rest());
+            Ok(release_settled(cluster, &namespace, name, within, &step).await?)
+        })
+        .await?;
+        let applied = applied(&helm, place, &declared, &lease, &step, run.stop()).await;
         let applied = told(step, applied, |it| {
             (format!("revision {}", it.revision), it.changed)
         })?;
-        let name = declared.name.as_str();
-        let objects = workloads_of_release(&place.cluster, &namespace, name).await?;
+        let objects = releases::workloads(&applied.rendered.objects, &namespace);
         self.wait_for(&run, place, &objects).await?;
         Ok(changed(
             format!("revision {}", applied.revision),
@@ -286,6 +282,32 @@ impl Job<'_> {
         let home = &self.request.home;
         releases::open(home, &place.record, &place.cluster, declared, stop).await
     }
+}
+
+/// Brings a release to what is declared; one whose workloads somebody deleted is written again, though nothing of it changed.
+async fn applied(
+    helm: &Helm,
+    place: &Place,
+    declared: &Declared,
+    lease: &LeaseHeld,
+    step: &Step<'_>,
+    stop: &CancellationToken,
+) -> Result<Applied, StackError> {
+    let (name, release) = (&declared.name, &declared.release);
+    let applied = helm.apply(name, release, Some(lease), step, stop).await?;
+    if applied.changed {
+        return Ok(applied);
+    }
+    let namespace = releases::namespace(release, &place.record.config);
+    for object in releases::workloads(&applied.rendered.objects, namespace) {
+        if place.cluster.get(&object).await?.is_none() {
+            step.progress(0, None, format!("{object} is gone: {name} is applied again"));
+            return Ok(helm
+                .apply_again(name, release, Some(lease), step, stop)
+                .await?);
+        }
+    }
+    Ok(applied)
 }
 
 /// Removes releases and objects that the stack no longer has, and gives the lock back; how many went.

@@ -40,11 +40,36 @@ impl Helm {
         step: &Step<'_>,
         cancel: &CancellationToken,
     ) -> Result<Applied, ToolError> {
+        self.bring(name, release, (lease, false), step, cancel)
+            .await
+    }
+
+    /// The same, and a revision is written in any case: its objects are not there any more.
+    pub async fn apply_again(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+        lease: Option<&LeaseHeld>,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Applied, ToolError> {
+        self.bring(name, release, (lease, true), step, cancel).await
+    }
+
+    async fn bring(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+        (lease, again): (Option<&LeaseHeld>, bool),
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Applied, ToolError> {
         let mut prepared = self.prepare(name, release, cancel).await?;
         let rendered = self.rendered(name, release, &mut prepared, cancel).await?;
         let marks = prepared.marks(&self.settings.stack, &rendered.text).pairs();
         let namespace = namespace(name, release)?;
-        if let Some(revision) = self.deployed_with(name, namespace, &marks, cancel).await? {
+        let deployed = self.deployed_with(name, namespace, &marks, cancel).await?;
+        if let Some(revision) = deployed.filter(|_| !again) {
             return Ok(Applied {
                 changed: false,
                 revision,
