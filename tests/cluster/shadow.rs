@@ -136,10 +136,8 @@ fn a_trigger_that_fails_holds_real_and_computed_sizes_alike_until_the_fallback_c
     stage.until_size("bare", 2);
     stage.until_size("saved", 2);
     // A type that the scaler does not know.
-    stage.redis(&["DEL", "bare", "saved"]);
     stage.redis(&["MSET", "bare", "x", "saved", "x"]);
     stage.until_size("saved", 5); // the fallback's
-    stage.redis(&["DEL", "bare", "saved"]);
     stage.fill(&["bare", "saved"], 14);
     stage.until_size("bare", 3);
     stage.until_size("saved", 3);

@@ -100,7 +100,7 @@ impl<'a> Stage<'a> {
         self.redis(&command);
     }
 
-    /// Sets how much of each tenth of a second the pods of [`busy`] work.
+    /// Sets how hard the pods of [`busy`] work, from 0 to 9.
     pub(crate) fn burn(&self, tenths: u32) {
         self.redis(&["SET", "burn", &tenths.to_string()]);
         until("the new load", Duration::from_secs(10), || {
@@ -190,8 +190,8 @@ spec:
 
 /// A Deployment whose pods burn CPU as `burn` in Redis says, and an HPA on it.
 pub(crate) fn busy(max: u32) -> String {
-    let script = "while :; do n=$(redis-cli -h redis GET burn); for t in 1 2 3 4 5 6 7 8 9; do if [ $t -le ${n:-0} ]; then i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; fi; done; sleep 0.3; done";
-    let more = "        resources: {requests: {cpu: 60m}}\n";
+    let script = "while :; do n=$(redis-cli -h redis GET burn); for t in 1 2 3 4 5 6 7 8 9; do if [ $t -le ${n:-0} ]; then i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; fi; done; if [ ${n:-0} -gt 0 ]; then sleep 0.3; else sleep 1; fi; done";
+    let more = "        resources: {requests: {cpu: 100m}}\n";
     let command = format!("[sh, -c, '{script}']");
     deployment("busy", 1, &command, more)
         + &format!(
@@ -204,7 +204,7 @@ spec:
   maxReplicas: {max}
   metrics:
   - type: Resource
-    resource: {{name: cpu, target: {{type: Utilization, averageUtilization: 60}}}}
+    resource: {{name: cpu, target: {{type: Utilization, averageUtilization: 50}}}}
 "
         )
 }

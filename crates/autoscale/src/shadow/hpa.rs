@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
-use super::inputs::{Candidates, candidates};
+use super::inputs::{Candidates, Look};
 use super::report::{Cause, Comparison, Controller, Step, Verdict};
 use super::syncs::{Happening, LAG, Measured, Observed, Outcome, Sync, happenings};
 use super::world::World;
@@ -109,8 +109,25 @@ impl Shadow<'_> {
         if observed.outcome == Outcome::Stopped {
             return;
         }
-        let found = candidates(self.world, &spec, &self.target, sync, &observed);
-        let tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+        let target = self.target.clone();
+        let mut look = Look {
+            world: self.world,
+            spec: &spec,
+            target: &target,
+            observed: &observed,
+            from: sync.near.0,
+            to: sync.near.1,
+            strict: true,
+        };
+        // First what it most likely saw; where that does not settle it, all that it may have seen.
+        let mut found = look.candidates();
+        let mut tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+        if tried.is_empty() || found.blind || !tried.iter().all(|it| it.agrees) {
+            (look.from, look.to) = sync.looked;
+            look.strict = false;
+            found = look.candidates();
+            tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+        }
         if tried.is_empty() && !sync.seen {
             // It was not then: nothing that was measurable then is what the status shows.
             return;
@@ -204,12 +221,9 @@ impl Shadow<'_> {
 
     /// The machines that agree when the sync was a little earlier or later than its outcome was seen.
     fn edge(&self, sync: &Sync, observed: &Observed, found: &Candidates) -> Option<Vec<Tried>> {
-        let half = if sync.seen {
-            0
-        } else {
-            sync.looked.1.as_micros() - sync.at.as_micros()
-        };
-        let most = LAG + half;
+        // What left no trace may have been half a period earlier or later.
+        let period = self.world.options.sync_period * 1_000_000;
+        let most = LAG + if sync.seen { 0 } else { period / 2 };
         for shift in [100_000, 300_000, 700_000, most] {
             for shift in [-shift, shift] {
                 let now = sync.at.plus_micros(shift);

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use super::inputs::thousandths;
+use super::inputs::combined;
 use super::polls::{Poll, Seen, polls, state};
+use super::readings::thousandths;
 use super::report::{Cause, Change, Comparison, Controller, Step, Verdict};
 use super::syncs::LAG;
 use super::world::{Reading as Read, World};
@@ -32,17 +33,22 @@ pub(super) fn compare(world: &World, name: &str, written: &[Change]) -> Result<C
         if before.pause().full {
             continue;
         }
-        let look = Look {
+        let mut look = Look {
             world,
             target: &target,
             poll: &poll,
+            between: poll.near,
             before,
             after: &Seen::of(after),
         };
-        steps.extend(
-            look.step()
-                .map_err(|problem| format!("ScaledObject {name}: {problem}"))?,
-        );
+        let told = |problem| format!("ScaledObject {name}: {problem}");
+        // First what it most likely saw; where that does not settle it, all that it may have seen.
+        let mut step = look.step().map_err(told)?;
+        if !matches!(&step, Some(step) if step.verdict == Verdict::Equal) {
+            look.between = poll.looked;
+            step = look.step().map_err(told)?;
+        }
+        steps.extend(step);
     }
     Ok(Comparison {
         controller: Controller::Keda,
@@ -57,6 +63,8 @@ struct Look<'a> {
     world: &'a World,
     target: &'a str,
     poll: &'a Poll,
+    /// It looked between these two.
+    between: (Timestamp, Timestamp),
     before: &'a Arc<ScaledObject>,
     after: &'a Seen,
 }
@@ -135,7 +143,7 @@ impl Look<'_> {
                 }
             }
         }
-        let (from, to) = self.poll.looked;
+        let (from, to) = self.between;
         if self
             .world
             .interrupted(&["ScaledObject", "Deployment"], from, to)
@@ -177,7 +185,7 @@ impl Look<'_> {
     fn same_activity(&self, outcome: &PollOutcome) -> bool {
         let touched = outcome.last_active != state(self.before).last_active;
         match (outcome.last_active, self.after.last_active) {
-            (Some(computed), Some(real)) if touched => (0..=2).contains(&computed.secs_since(real)),
+            (Some(computed), Some(real)) if touched => (0..=3).contains(&computed.secs_since(real)),
             (computed, real) => {
                 computed == real
                     // The same second again leaves no trace.
@@ -200,27 +208,11 @@ impl Look<'_> {
                 inputs.blind = true;
                 options = vec![Ok(0), Ok(i64::MAX)];
             }
-            readings = readings
-                .iter()
-                .flat_map(|before| {
-                    options.iter().map(|option| {
-                        let result = match option {
-                            Ok(milli) => ReadingResult::Value {
-                                milli: *milli,
-                                active: None,
-                            },
-                            Err(error) => ReadingResult::Failed {
-                                error: error.clone(),
-                            },
-                        };
-                        let trigger = trigger.index;
-                        let mut all = before.clone();
-                        all.push(Reading { trigger, result });
-                        all
-                    })
-                })
-                .take(64)
+            let options: Vec<Reading> = options
+                .into_iter()
+                .map(|option| reading(trigger.index, option))
                 .collect();
+            readings = combined(&readings, &options);
         }
         for (current, ready) in self.sizes() {
             for readings in &readings {
@@ -236,7 +228,7 @@ impl Look<'_> {
 
     /// Sizes that it may have found, with the pods that were ready.
     fn sizes(&self) -> Vec<(i32, i32)> {
-        let (from, to) = self.poll.looked;
+        let (from, to) = self.between;
         let Some(line) = self.world.targets.get(self.target) else {
             return Vec::new();
         };
@@ -253,27 +245,40 @@ impl Look<'_> {
     }
 
     fn readings(&self, metric: &str, inputs: &mut Inputs) -> Vec<Read> {
-        let (from, to) = self.poll.looked;
+        let (from, to) = self.between;
         let key = (self.before.name().to_owned(), metric.to_owned());
         let Some(line) = self.world.readings.get(&key) else {
             return Vec::new();
         };
         let mut options: Vec<Read> = Vec::new();
-        for reading in line.around(from, to) {
-            if !options.contains(reading) {
-                options.push(reading.clone());
-                let text = match reading {
-                    Ok(milli) => thousandths(*milli),
-                    Err(error) => format!("failed ({error})"),
-                };
-                if !inputs.reading.is_empty() {
-                    inputs.reading.push_str(" or ");
-                }
-                inputs.reading.push_str(&text);
+        for seen in line.around(from, to) {
+            // Why it failed does not matter.
+            let known = |it: &Read| it == seen || it.is_err() && seen.is_err();
+            if options.iter().any(known) {
+                continue;
             }
+            options.push(seen.clone());
+            if !inputs.reading.is_empty() {
+                inputs.reading.push_str(" or ");
+            }
+            inputs.reading += &match seen {
+                Ok(milli) => thousandths(*milli),
+                Err(_) => "failed".to_owned(),
+            };
         }
         options
     }
+}
+
+fn reading(trigger: usize, option: Read) -> Reading {
+    let result = match option {
+        Ok(milli) => ReadingResult::Value {
+            milli,
+            active: None,
+        },
+        Err(error) => ReadingResult::Failed { error },
+    };
+    Reading { trigger, result }
 }
 
 fn size(input: &PollInput, outcome: &PollOutcome) -> i32 {

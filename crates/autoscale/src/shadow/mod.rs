@@ -16,6 +16,7 @@ mod keda;
 mod parse;
 mod polls;
 mod print;
+mod readings;
 mod report;
 mod syncs;
 mod timeline;
@@ -80,27 +81,74 @@ impl Recording {
         let unread = world.unread.iter();
         let unread = unread.map(|(kind, name, problem)| format!("{kind} {name}: {problem}"));
         report.unread = unread.collect();
-        let changes = changes(&world);
         for name in world.hpas.keys() {
             match hpa::compare(&world, name) {
                 Ok(found) => report.comparisons.push(found),
                 Err(problem) => report.unread.push(problem),
             }
         }
+        let (changes, foreign) = written(&world, &report);
+        report.foreign = foreign;
         for (name, line) in &world.scaled_objects {
             let mut objects = line.all().iter().filter_map(|(_, it)| it.as_ref());
             let target = objects.next_back();
             let target = target.map(|it| it.spec.scale_target_ref.name.as_str());
-            let own = |it: &&Change| Some(it.target.as_str()) == target && by_keda(&it.writer);
-            let written: Vec<Change> = changes.iter().filter(own).cloned().collect();
-            match keda::compare(&world, name, &written) {
+            let own = changes
+                .iter()
+                .filter(|(by, it)| *by == Controller::Keda && Some(it.target.as_str()) == target);
+            let own: Vec<Change> = own.map(|(_, it)| it.clone()).collect();
+            match keda::compare(&world, name, &own) {
                 Ok(found) => report.comparisons.push(found),
                 Err(problem) => report.unread.push(problem),
             }
         }
-        claim(&mut report, changes);
+        for (by, change) in changes {
+            if !claims(&report, by, &change) {
+                report.unclaimed.push(change);
+            }
+        }
         report
     }
+}
+
+/// The sizes that controllers wrote, with who did, and those that others wrote.
+///
+/// A size of 0 that is written through `/scale` takes the field's owner away, for good: then a sync of the HPA tells,
+/// and what it does not tell and KEDA may do, KEDA did.
+fn written(world: &World, report: &Report) -> (Vec<(Controller, Change)>, Vec<Change>) {
+    let (mut own, mut foreign) = (Vec::new(), Vec::new());
+    for change in changes(world) {
+        let keda = || {
+            let lines = world.scaled_objects.values();
+            let mut objects = lines.filter_map(|line| line.at(change.at)?.as_ref());
+            objects.any(|it| {
+                let min = it.spec.min_replicas().max(1);
+                it.spec.scale_target_ref.name == change.target
+                    && (change.to == it.spec.idle_replica_count.unwrap_or(0) || change.to == min)
+            })
+        };
+        match change.writer.as_str() {
+            "kube-controller-manager" => own.push((Controller::Hpa, change)),
+            "" if claims(report, Controller::Hpa, &change) => own.push((Controller::Hpa, change)),
+            "keda" | "keda-operator" => own.push((Controller::Keda, change)),
+            "" if keda() => own.push((Controller::Keda, change)),
+            _ => foreign.push(change),
+        }
+    }
+    (own, foreign)
+}
+
+/// Whether a decision that was seen says this size.
+fn claims(report: &Report, by: Controller, change: &Change) -> bool {
+    let says = |step: &Step| {
+        let after = step.at.as_micros() - change.at.as_micros();
+        step.real == change.to
+            && step.current == change.from
+            && (-syncs::SKEW..=syncs::LAG).contains(&after)
+    };
+    let own = |it: &&Comparison| it.controller == by && it.target == change.target;
+    let mut comparisons = report.comparisons.iter().filter(own);
+    comparisons.any(|it| it.steps.iter().any(says))
 }
 
 /// The sizes that were written while changes were seen.
@@ -124,37 +172,4 @@ fn changes(world: &World) -> Vec<Change> {
     }
     changes.sort_by_key(|it| it.at);
     changes
-}
-
-/// The operator's program is `keda`.
-fn by_keda(writer: &str) -> bool {
-    writer.starts_with("keda") && !writer.starts_with("kedactl")
-}
-
-/// Finds the decision behind each size that was written.
-fn claim(report: &mut Report, changes: Vec<Change>) {
-    for change in changes {
-        let controller = match change.writer.as_str() {
-            "kube-controller-manager" => Controller::Hpa,
-            writer if by_keda(writer) => Controller::Keda,
-            _ => {
-                report.foreign.push(change);
-                continue;
-            }
-        };
-        let says = |step: &Step| {
-            let after = step.at.as_micros() - change.at.as_micros();
-            step.real == change.to
-                && step.current != step.real
-                && (-syncs::SKEW..=syncs::LAG).contains(&after)
-        };
-        let mut steps = report
-            .comparisons
-            .iter()
-            .filter(|it| it.controller == controller && it.target == change.target)
-            .flat_map(|it| &it.steps);
-        if !steps.any(says) {
-            report.unclaimed.push(change);
-        }
-    }
 }

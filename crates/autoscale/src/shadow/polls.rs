@@ -9,11 +9,14 @@ use serde_json::Value as Json;
 
 use super::parse::time;
 use super::report::Change;
-use super::syncs::LAG;
+use super::syncs::{LAG, NEAR, SKEW};
 use super::timeline::Timeline;
 use crate::api::ScaledObject;
 use crate::keda::KedaState;
 use crate::time::Timestamp;
+
+/// From the first question to a trigger to the time that a poll notes, at most: 0.7 s.
+const ASKING: i64 = 700_000;
 
 /// One poll.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub(super) struct Poll {
     pub(super) seen: bool,
     /// It looked at the world somewhere between these two.
     pub(super) looked: (Timestamp, Timestamp),
+    /// Most likely between these.
+    pub(super) near: (Timestamp, Timestamp),
     /// The size that it wrote, and the one before.
     pub(super) wrote: Option<(i32, i32)>,
 }
@@ -36,29 +41,41 @@ pub(super) fn polls(
     written: &[Change],
     end: Timestamp,
 ) -> Vec<Poll> {
-    let mut seen: Vec<Poll> = Vec::new();
-    for (at, wrote) in traces(line, written) {
-        let interval = interval(line, at);
-        let near = (interval / 2).min(1_000_000);
-        match seen.last_mut() {
-            Some(last)
-                if at.as_micros() - last.at.as_micros() < near
-                    && (wrote.is_none() || last.wrote.is_none()) =>
-            {
-                last.end = at;
-                last.wrote = last.wrote.or(wrote);
+    let mut seen = told(line);
+    for change in written {
+        // A poll writes the size first and its status then, in one go.
+        let near = interval(line, change.at).min(LAG);
+        let own = seen.iter_mut().find(|poll| {
+            poll.wrote.is_none()
+                && (-SKEW..near).contains(&(poll.at.as_micros() - change.at.as_micros()))
+        });
+        let wrote = Some((change.from, change.to));
+        match own {
+            Some(poll) => {
+                poll.wrote = wrote;
+                poll.at = poll.at.min(change.at);
+                poll.looked.1 = poll.looked.1.min(change.at).max(poll.looked.0);
+                poll.near.1 = poll.near.1.min(change.at).max(poll.near.0);
             }
-            _ => seen.push(Poll {
-                at,
-                end: at,
+            None => seen.push(Poll {
+                at: change.at,
+                end: change.at,
                 seen: true,
-                looked: (at.plus_micros(-LAG), at),
+                looked: (change.at.plus_micros(-LAG), change.at),
+                near: (change.at.plus_micros(-NEAR), change.at),
                 wrote,
             }),
         }
     }
+    seen.sort_by_key(|poll| poll.at);
     let mut all = Vec::new();
     for (index, poll) in seen.iter().enumerate() {
+        let mut poll = poll.clone();
+        // One poll follows the other.
+        if let Some(before) = index.checked_sub(1).and_then(|it| seen.get(it)) {
+            poll.looked.0 = poll.looked.0.max(before.end).min(poll.looked.1);
+            poll.near.0 = poll.near.0.max(before.end).min(poll.near.1);
+        }
         all.push(poll.clone());
         let next = seen.get(index + 1);
         let until = next.map_or(end, |next| next.at);
@@ -67,27 +84,41 @@ pub(super) fn polls(
     all
 }
 
-/// Times at which a poll changed the object's status or the target's size.
-fn traces(
-    line: &Timeline<Option<Arc<ScaledObject>>>,
-    written: &[Change],
-) -> Vec<(Timestamp, Option<(i32, i32)>)> {
-    let mut traces: Vec<(Timestamp, Option<(i32, i32)>)> = written
-        .iter()
-        .map(|it| (it.at, Some((it.from, it.to))))
-        .collect();
+/// The polls that changed the object's status; each does so at most once.
+fn told(line: &Timeline<Option<Arc<ScaledObject>>>) -> Vec<Poll> {
+    let mut told = Vec::new();
     for pair in line.all().windows(2) {
         let [(_, Some(before)), (at, Some(after))] = pair else {
             continue;
         };
         let (before, after) = (Seen::of(before), Seen::of(after));
         // Conditions that a reconcile sets have other reasons.
-        if before != after && after.reason.starts_with("Scaler") {
-            traces.push((*at, None));
+        if before == after || !after.reason.starts_with("Scaler") {
+            continue;
         }
+        let mut looked = (at.plus_micros(-LAG), *at);
+        let mut near = (at.plus_micros(-NEAR), *at);
+        if let Some(second) = after.last_active
+            && before.last_active != after.last_active
+        {
+            // It tells its second: the triggers were asked just before.
+            looked.0 = looked.0.max(second.plus_micros(-ASKING));
+            looked.1 = looked.1.min(second.plus_secs(1)).max(looked.0);
+            near = (
+                near.0.clamp(looked.0, looked.1),
+                near.1.clamp(looked.0, looked.1),
+            );
+        }
+        told.push(Poll {
+            at: *at,
+            end: *at,
+            seen: true,
+            looked,
+            near,
+            wrote: None,
+        });
     }
-    traces.sort_by_key(|(at, _)| *at);
-    traces
+    told
 }
 
 /// What a poll leaves in an object's status.
@@ -181,7 +212,8 @@ fn unseen(
             at,
             end: at,
             seen: false,
-            looked: (at.plus_micros(-LAG), at.plus_micros(LAG / 2)),
+            looked: (at.plus_micros(-LAG).max(from), at.plus_micros(LAG / 2)),
+            near: (at.plus_micros(-NEAR).max(from), at.plus_micros(NEAR / 2)),
             wrote: None,
         }
     };

@@ -14,10 +14,12 @@ use crate::hpa::{Condition, ConditionStatus};
 use crate::quantity;
 use crate::time::Timestamp;
 
-/// From a controller's look at the world to its outcome at the recorder, at most: 1.5 s, on a busy machine.
-pub(super) const LAG: i64 = 1_500_000;
-/// Two watches of one recorder may tell two changes the wrong way round, by at most 0.2 s.
-pub(super) const SKEW: i64 = 200_000;
+/// From a controller's look at the world to its outcome at the recorder, at most: 2.5 s, on a busy machine.
+pub(super) const LAG: i64 = 2_500_000;
+/// The same where nothing is late: 0.6 s.
+pub(super) const NEAR: i64 = 600_000;
+/// Two watches of one recorder may tell two changes the wrong way round, by at most 1 s.
+pub(super) const SKEW: i64 = 1_000_000;
 
 /// What happens to an HPA.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(super) struct Sync {
     pub(super) seen: bool,
     /// It looked at the world somewhere between these two.
     pub(super) looked: (Timestamp, Timestamp),
+    /// Most likely between these.
+    pub(super) near: (Timestamp, Timestamp),
     /// The status after it.
     pub(super) status: HorizontalPodAutoscalerStatus,
 }
@@ -83,11 +87,16 @@ pub(super) fn happenings(
             if let Some(from) = synced {
                 all.extend(unseen(from, *at, spacing, true, &before));
             }
-            let from = synced.map_or(at.plus_micros(-LAG), |it| it.max(at.plus_micros(-LAG)));
+            // One sync follows the other: it did not look before the latest one had ended.
+            let since = |lag: i64| {
+                let from = at.plus_micros(-lag);
+                synced.map_or(from, |it| it.max(from))
+            };
             all.push(Happening::Sync(Sync {
                 at: *at,
                 seen: true,
-                looked: (from, at.plus_micros(SKEW)),
+                looked: (since(LAG), at.plus_micros(SKEW)),
+                near: (since(NEAR), *at),
                 status,
             }));
             synced = Some(*at);
@@ -162,7 +171,14 @@ fn unseen(
         Happening::Sync(Sync {
             at,
             seen: false,
-            looked: (at.plus_micros(-half - LAG), at.plus_micros(half)),
+            looked: (
+                at.plus_micros(-half - LAG).max(from),
+                at.plus_micros(half).min(to),
+            ),
+            near: (
+                at.plus_micros(-NEAR).max(from),
+                at.plus_micros(NEAR / 2).min(to),
+            ),
             status: status.clone(),
         })
     };

@@ -38,11 +38,13 @@ impl<T> Timeline<T> {
         self.0[range].iter().map(|(_, value)| value)
     }
 
-    /// As [`Self::between`], and the first value after: what is looked at now and then may have been it already.
+    /// As [`Self::between`], and the first value within two seconds after: what is only looked at now and then may have
+    /// been it already.
     pub(super) fn around(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &T> {
         let end = self.0.partition_point(|(start, _)| *start <= to);
-        self.between(from, to)
-            .chain(self.0.get(end).map(|(_, value)| value))
+        let next = self.0.get(end);
+        let next = next.filter(|(start, _)| *start <= to.plus_secs(2));
+        self.between(from, to).chain(next.map(|(_, value)| value))
     }
 }
 
@@ -69,6 +71,8 @@ mod tests {
             .around(Timestamp::from_secs(25), Timestamp::from_secs(29))
             .collect();
         assert_eq!(around, "bc");
+        let far = line.around(Timestamp::from_secs(21), Timestamp::from_secs(22));
+        assert_eq!(far.collect::<String>(), "b");
         assert_eq!(line.at(Timestamp::from_secs(39)), Some(&'c'));
         assert_eq!(line.at(Timestamp::from_secs(9)), None);
     }
