@@ -9,8 +9,8 @@ use crate::error::{Code, Error, Exit};
 use crate::output::view::images as view;
 use crate::output::{Readers, follow};
 use kedactl_images::{
-    ContainerdSocket, Credentials, DockerContainer, Image, Service, Spec, Store, build,
-    kind_nodes, load, push, service,
+    ContainerdSocket, Credentials, DockerContainer, Image, Service, Spec, Store, build, kind_nodes,
+    load, push, service,
 };
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

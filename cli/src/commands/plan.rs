@@ -27,14 +27,26 @@ pub(crate) fn plan(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
     if let Some(path) = &args.out {
         keep(&look)?.save(path)?;
     }
-    show(context, &request, &look, "kedactl.plan/v1", view::stack::plan)?;
+    show(
+        context,
+        &request,
+        &look,
+        "kedactl.plan/v1",
+        view::stack::plan,
+    )?;
     Ok(exit(&look, args.exit_code))
 }
 
 pub(crate) fn diff(context: &Context, args: &DiffArgs) -> Result<Exit, Error> {
     let request = request(context, &args.layers, &args.place, &args.ownership)?;
     let look = look(context, &request)?;
-    show(context, &request, &look, "kedactl.diff/v1", view::stack::diff)?;
+    show(
+        context,
+        &request,
+        &look,
+        "kedactl.diff/v1",
+        view::stack::diff,
+    )?;
     Ok(exit(&look, args.exit_code))
 }
 

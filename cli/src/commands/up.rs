@@ -80,7 +80,13 @@ fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Err
     })?;
     let (name, config) = (request.home.stack(), &request.config);
     let said = view::stack::up(&outcome);
-    end(context, args, (name, config), serde_json::json!(outcome), &said)
+    end(
+        context,
+        args,
+        (name, config),
+        serde_json::json!(outcome),
+        &said,
+    )
 }
 
 /// Proves the stack where that was asked for, and says how it is.

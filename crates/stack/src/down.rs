@@ -79,7 +79,8 @@ pub async fn down(
     if let Err(error) = ended {
         return Err(if error.is_stop() || control.stop.is_cancelled() {
             StackError::Interrupted {
-                sentence: "what was begun is done; run `kedactl down` again for the rest".to_owned(),
+                sentence: "what was begun is done; run `kedactl down` again for the rest"
+                    .to_owned(),
             }
         } else {
             error
@@ -90,7 +91,11 @@ pub async fn down(
     } else {
         let mut record = record;
         let took = start.elapsed().as_millis() as u64;
-        record.last_run = Some(LastRun::now("down", Some(took), "down, data kept".to_owned()));
+        record.last_run = Some(LastRun::now(
+            "down",
+            Some(took),
+            "down, data kept".to_owned(),
+        ));
         record.write(&request.home)?;
     }
     Ok(outcome)
@@ -143,17 +148,32 @@ async fn dismantle(
     let cluster = record.connect().await?;
     let stack = record.stack(&request.home)?;
     let mut options = DownOptions::new(Holder::own(&request.who));
-    options.data = if request.purge { Data::Purge } else { Data::Keep };
+    options.data = if request.purge {
+        Data::Purge
+    } else {
+        Data::Keep
+    };
     options.patience = request.within;
     options.release_finalizers = request.release_finalizers;
     let stored = stored_releases(&cluster, &stack).await?;
     let Some(mut teardown) = Teardown::begin(&cluster, &stack, options).await? else {
         outcome.kept.extend(stored.iter().map(|it| {
-            format!("release {} has the stack's label, but the stack has no inventory", it.name)
+            format!(
+                "release {} has the stack's label, but the stack has no inventory",
+                it.name
+            )
         }));
         return Ok(());
     };
-    let staged = stages(request, record, &cluster, &mut teardown, &stored, sink, stop);
+    let staged = stages(
+        request,
+        record,
+        &cluster,
+        &mut teardown,
+        &stored,
+        sink,
+        stop,
+    );
     let gone = match Box::pin(staged).await {
         Ok(gone) => gone,
         Err(error) => {
@@ -163,11 +183,18 @@ async fn dismantle(
             return Err(error);
         }
     };
-    let end = Step::start(sink, "data", if request.purge { "data" } else { "inventory" });
+    let end = Step::start(
+        sink,
+        "data",
+        if request.purge { "data" } else { "inventory" },
+    );
     let removed = teardown.finish(&end).await.map_err(StackError::from);
     let count = |removed: &Vec<Removed>| removed.iter().filter(|it| it.is_gone()).count();
     let removed = told(end, removed, |removed| {
-        (format!("{} objects in all", count(removed)), count(removed) > 0)
+        (
+            format!("{} objects in all", count(removed)),
+            count(removed) > 0,
+        )
     })?;
     let went = count(&removed);
     outcome.changed |= went > 0 || !gone.is_empty();
@@ -236,7 +263,13 @@ fn go_on(stop: &CancellationToken) -> Result<(), StackError> {
 fn in_order<'s>(record: &Record, stored: &'s [StoredRelease]) -> Vec<&'s StoredRelease> {
     let depth = |name: &str| depth(record, name, 0);
     let mut order: Vec<&StoredRelease> = stored.iter().collect();
-    order.sort_by_key(|it| (it.name == "keda", std::cmp::Reverse(depth(&it.name)), it.name.clone()));
+    order.sort_by_key(|it| {
+        (
+            it.name == "keda",
+            std::cmp::Reverse(depth(&it.name)),
+            it.name.clone(),
+        )
+    });
     order
 }
 
@@ -262,7 +295,9 @@ async fn uninstall(
     stop: &CancellationToken,
 ) -> Result<bool, StackError> {
     let name = ReleaseName::new(release.name.clone())?;
-    teardown.claims_of_release(&release.namespace, &release.name).await?;
+    teardown
+        .claims_of_release(&release.namespace, &release.name)
+        .await?;
     if release.name == "keda" {
         let users = kedactl_cluster::scalers_everywhere(cluster).await?;
         if !users.is_empty() {
@@ -271,8 +306,8 @@ async fn uninstall(
         }
     }
     let lease = LeaseHeld::by(&request.who);
-    helm.repair(&name, &release.namespace, Some(&lease), step, stop).await?;
+    helm.repair(&name, &release.namespace, Some(&lease), step, stop)
+        .await?;
     helm.uninstall(&name, &release.namespace, stop).await?;
     Ok(true)
 }
-

@@ -7,7 +7,8 @@ use std::time::Duration;
 use kedactl_config::{BuiltImage, Config, Delivery, Provider};
 use kedactl_exec::{Run, find};
 use kedactl_images::{
-    Credentials, How, Image, Service, Spec, Store, archive, build, kind_nodes, load, push, redis, service,
+    Credentials, How, Image, Service, Spec, Store, archive, build, kind_nodes, load, push, redis,
+    service,
 };
 use kedactl_plan::Sink;
 

@@ -38,7 +38,8 @@ impl Look {
     /// Whether `up` would change anything, or be refused.
     pub fn has_changes(&self) -> bool {
         let releases = self.releases.iter();
-        let mut releases = releases.filter(|it| !matches!(it.action.as_str(), "unchanged" | "left_alone"));
+        let mut releases =
+            releases.filter(|it| !matches!(it.action.as_str(), "unchanged" | "left_alone"));
         self.cluster.is_none() || self.diff.has_changes() || releases.next().is_some()
     }
 
@@ -108,11 +109,20 @@ async fn compare(
     step.waiting("releases");
     let declared = releases::declared(&built.config, &request.templates)?;
     let survey = releases::survey(&place.cluster, &stack, &built.config, &declared).await?;
-    let releases = look_at_releases(job, &place, &built.config, &stack, (&declared, &survey), stop).await?;
+    let releases = look_at_releases(
+        job,
+        &place,
+        &built.config,
+        &stack,
+        (&declared, &survey),
+        stop,
+    )
+    .await?;
     let pins = pins::of(job, &place, &built, &survey, stop).await?;
     objects.extend(survey.namespaces);
     step.waiting("objects");
-    let diff = kedactl_cluster::diff(&place.cluster, &stack, &objects, &kept, request.adopt).await?;
+    let diff =
+        kedactl_cluster::diff(&place.cluster, &stack, &objects, &kept, request.adopt).await?;
     let plan = Plan::of(&place.cluster, &stack, &diff, pins).ok();
     Ok(Look {
         context,
@@ -139,7 +149,10 @@ async fn look_at_releases(
         let (action, detail) = match standing {
             Standing::LeftAlone(found) => {
                 let names: Vec<String> = found.iter().map(ToString::to_string).collect();
-                ("left_alone", format!("the cluster has {}", names.join(", ")))
+                (
+                    "left_alone",
+                    format!("the cluster has {}", names.join(", ")),
+                )
             }
             Standing::Ours => {
                 let looked = helm.look(&it.name, &it.release, stop).await?;
@@ -154,9 +167,8 @@ async fn look_at_releases(
         });
     }
     for stored in stored_releases(&place.cluster, stack).await? {
-        let known = |it: &ReleaseLook| {
-            it.name.as_str() == stored.name && it.namespace == stored.namespace
-        };
+        let known =
+            |it: &ReleaseLook| it.name.as_str() == stored.name && it.namespace == stored.namespace;
         if !all.iter().any(known) {
             all.push(ReleaseLook {
                 name: ReleaseName::new(stored.name)?,

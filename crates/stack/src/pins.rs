@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use kedactl_tools::CancellationToken;
 
+use crate::StackError;
 use crate::images::Built;
 use crate::place::Place;
-use crate::up::Job;
 use crate::releases::{self, Survey};
-use crate::StackError;
+use crate::up::Job;
 
 /// The pins of a job, by names that people understand.
 pub(crate) async fn of(

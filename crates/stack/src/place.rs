@@ -86,8 +86,8 @@ pub(crate) fn record(
                 .to_owned(),
         });
     };
-    let kubeconfig = std::path::absolute(&kubeconfig)
-        .map_err(StackError::file("find", &kubeconfig))?;
+    let kubeconfig =
+        std::path::absolute(&kubeconfig).map_err(StackError::file("find", &kubeconfig))?;
     let mut record = Record::new(config.provider, kubeconfig, context, config.clone());
     if let Some(before) = before {
         record.cluster = before.cluster;
@@ -217,7 +217,8 @@ async fn alive(
         let missing = match Cluster::connect(target).await {
             Ok(cluster) => match missing(&cluster).await {
                 Ok(None) => {
-                    let dns = ObjectRef::new("apps/v1", "Deployment", Some("kube-system"), "coredns");
+                    let dns =
+                        ObjectRef::new("apps/v1", "Deployment", Some("kube-system"), "coredns");
                     let rest = ALIVE_WITHIN.saturating_sub(start.elapsed());
                     ready(&cluster, &[dns], &ReadyOptions::within(rest), step).await?;
                     return Ok(cluster);
@@ -255,7 +256,10 @@ async fn missing(cluster: &Cluster) -> Result<Option<String>, StackError> {
     )?;
     let ready = |node: &&Json| {
         let conditions = node["status"]["conditions"].as_array();
-        conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
+        conditions
+            .into_iter()
+            .flatten()
+            .any(|it| it["type"] == "Ready" && it["status"] == "True")
     };
     let unready = nodes.iter().find(|node| !ready(node));
     Ok(if nodes.is_empty() {

@@ -143,9 +143,10 @@ pub(crate) async fn standing(
     let Some(foreign) = stored else {
         return Ok(Standing::Ours);
     };
-    let owner = foreign
-        .stack
-        .map_or_else(|| "another user of helm".to_owned(), |it| format!("stack {it}"));
+    let owner = foreign.stack.map_or_else(
+        || "another user of helm".to_owned(),
+        |it| format!("stack {it}"),
+    );
     Err(ClusterError::Foreign {
         object: Box::new(ObjectRef::new(
             "helm.sh/v3",

@@ -78,7 +78,6 @@ pub(crate) async fn ensure(
     Ok((kedactl_tunnel::detach(&detach, step).await?, true))
 }
 
-
 /// Ends the tunnel and removes its folder; whether there was one.
 pub(crate) async fn end(home: &Home) -> Result<bool, StackError> {
     let dir = home.tunnel();

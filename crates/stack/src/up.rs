@@ -109,12 +109,18 @@ impl<'r> Job<'r> {
         graph.add("images/build", "image build", NONE, |run| {
             self.build(run, done)
         });
-        graph.add("lock", "lock and inventory", ["cluster", "images/build"], |run| {
-            self.lock(run, done)
-        });
-        graph.add("images/load", "image load", ["cluster", "images/build"], |run| {
-            self.load(run, done)
-        });
+        graph.add(
+            "lock",
+            "lock and inventory",
+            ["cluster", "images/build"],
+            |run| self.lock(run, done),
+        );
+        graph.add(
+            "images/load",
+            "image load",
+            ["cluster", "images/build"],
+            |run| self.load(run, done),
+        );
         graph.add("namespaces", "namespaces and secrets", ["lock"], |run| {
             self.namespaces(run, done)
         });

@@ -47,21 +47,32 @@ pub(crate) const ALL: &[Fault] = &[
 /// Waits until a worker works, so that there is something to lose.
 pub(crate) fn until_working(rig: &Rig) {
     until("a ready worker", Duration::from_secs(60), || {
-        let found = rig.cluster.json(&["-n", rig.namespace(), "get", "deployment", "worker"]);
+        let found = rig
+            .cluster
+            .json(&["-n", rig.namespace(), "get", "deployment", "worker"]);
         found["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0
     });
 }
 
 fn one_pod(rig: &Rig, component: &str) -> String {
     let label = format!("app.kubernetes.io/component={component}");
-    let names = rig.kubectl(&["get", "pods", "-l", &label, "-o", "jsonpath={.items[*].metadata.name}"]);
+    let names = rig.kubectl(&[
+        "get",
+        "pods",
+        "-l",
+        &label,
+        "-o",
+        "jsonpath={.items[*].metadata.name}",
+    ]);
     names.split_whitespace().next().expect("a pod").to_owned()
 }
 
 /// The pod whose server is the master, as the servers themselves say.
 pub(crate) fn master(rig: &Rig) -> String {
     let status = rig.run(&["status", "-o", "json"]).expect(0).json();
-    let master = status["redis"]["master"].as_str().unwrap_or_else(|| panic!("{status}"));
+    let master = status["redis"]["master"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{status}"));
     master.split('.').next().unwrap().to_owned()
 }
 

@@ -12,8 +12,21 @@ fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
     rig.up(&[]).check(0);
     let result = rig
         .run(&[
-            "load", "--rps", "500", "--duration", "40s", "--arrivals", "uniform", "--seed", "1",
-            "--wait-zero", "120s", "--slo", "errors=0%,lost=0,duplicated=0", "-o", "json",
+            "load",
+            "--rps",
+            "500",
+            "--duration",
+            "40s",
+            "--arrivals",
+            "uniform",
+            "--seed",
+            "1",
+            "--wait-zero",
+            "120s",
+            "--slo",
+            "errors=0%,lost=0,duplicated=0",
+            "-o",
+            "json",
         ])
         .expect(0)
         .json();
@@ -35,8 +48,19 @@ fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
 /// One fault in the middle of a load. Tasks may be done twice then, and none may be lost.
 fn under(rig: &Rig, fault: &Fault) {
     let load = rig.spawn(&[
-        "load", "--rps", "200", "--duration", "20s", "--arrivals", "uniform", "--seed", "2",
-        "--slo", "lost=0", "-o", "json",
+        "load",
+        "--rps",
+        "200",
+        "--duration",
+        "20s",
+        "--arrivals",
+        "uniform",
+        "--seed",
+        "2",
+        "--slo",
+        "lost=0",
+        "-o",
+        "json",
     ]);
     faults::until_working(rig);
     (fault.happens)(rig);
@@ -46,7 +70,11 @@ fn under(rig: &Rig, fault: &Fault) {
         .unwrap_or_else(|_| panic!("{}: {}", fault.name, String::from_utf8_lossy(&ended.stderr)));
     let audit = &result["audit"];
     assert_eq!(audit["lost"], 0, "{}: {audit}", fault.name);
-    assert!(audit["acknowledged"].as_u64().unwrap() > 1000, "{}: {audit}", fault.name);
+    assert!(
+        audit["acknowledged"].as_u64().unwrap() > 1000,
+        "{}: {audit}",
+        fault.name
+    );
     println!("{:<28} {}", fault.name, summary(&result));
     rig.up(&["--revert-edits"]).check(0);
 }
@@ -55,7 +83,11 @@ fn summary(result: &Value) -> String {
     let (audit, scaling) = (&result["audit"], &result["scaling"]);
     format!(
         "{} accepted, {} done, {} lost, {} duplicated, workers up to {}, API up to {}",
-        audit["acknowledged"], audit["done"], audit["lost"], audit["duplicated"],
-        scaling["workers_peak"], scaling["api_peak"]
+        audit["acknowledged"],
+        audit["done"],
+        audit["lost"],
+        audit["duplicated"],
+        scaling["workers_peak"],
+        scaling["api_peak"]
     )
 }

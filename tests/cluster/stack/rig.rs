@@ -56,12 +56,14 @@ impl Rig {
 
     /// The same in the background, its output piped.
     pub(crate) fn spawn(&self, args: &[&str]) -> std::process::Child {
-        self.context.spawn(&[args, &["--stack", &self.name]].concat())
+        self.context
+            .spawn(&[args, &["--stack", &self.name]].concat())
     }
 
     /// kubectl in the stack's namespace.
     pub(crate) fn kubectl(&self, args: &[&str]) -> String {
-        self.cluster.kubectl(&[&["-n", self.namespace()], args].concat())
+        self.cluster
+            .kubectl(&[&["-n", self.namespace()], args].concat())
     }
 
     /// Options that say which cluster, and the values.

@@ -153,7 +153,12 @@ pub(crate) fn down(outcome: &DownOutcome, purge: bool) -> String {
         ),
     });
     if outcome.changed {
-        lines.extend(outcome.kept.iter().map(|it| style::dim(&format!("kept {it}"))));
+        lines.extend(
+            outcome
+                .kept
+                .iter()
+                .map(|it| style::dim(&format!("kept {it}"))),
+        );
     }
     lines.join("\n")
 }

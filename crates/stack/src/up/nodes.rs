@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use kedactl_cluster::{
-    Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy,
-    ReadyOptions, Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, phase, read_secret,
-    ready, stored_releases, workloads_of_release,
+    Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy, ReadyOptions,
+    Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, phase, read_secret, ready,
+    stored_releases, workloads_of_release,
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Done, Run, Step};
@@ -198,9 +198,7 @@ impl Job<'_> {
     }
 
     pub(super) async fn scaling(&self, run: Run<'_>) -> Ended {
-        let applied = self
-            .apply(&run, |it| phase_of(it) >= Phase::Around)
-            .await?;
+        let applied = self.apply(&run, |it| phase_of(it) >= Phase::Around).await?;
         let wrote = applied.iter().any(ClusterApplied::changed);
         Ok(changed(changes(&applied), wrote))
     }
@@ -276,9 +274,7 @@ impl Job<'_> {
             Ok(ready(&place.cluster, objects, &options, &step).await?)
         })
         .await;
-        told(step, waited, |()| {
-            (plural(objects.len(), "object"), false)
-        })
+        told(step, waited, |()| (plural(objects.len(), "object"), false))
     }
 
     pub(crate) async fn helm(
