@@ -59,7 +59,11 @@ impl OnCluster {
                 error: None,
             },
             Err(error) => Look {
-                status: Status::of_record(&self.home, &self.record, &error.to_string()),
+                status: Status::of_record(
+                    &self.home,
+                    &self.record,
+                    &kedactl_stack::in_full(&error),
+                ),
                 error: Some(error.into()),
             },
         }

@@ -154,10 +154,7 @@ fn twice(name: &str, local: &Local, cluster: &OnCluster) -> Error {
         cluster.dir().display()
     );
     Error::new(Code::Elsewhere, message)
-        .hint(format!(
-            "`kedactl down --stack {name} --provider local` ends the one on this machine"
-        ))
-        .hint("or choose another folder with --state-dir DIR")
+        .hint(format!("`kedactl down --stack {name}` ends the one in the cluster; once more, it ends the one on this machine"))
 }
 
 /// Reads a queue's name as a user gave it.

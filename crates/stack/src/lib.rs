@@ -35,5 +35,6 @@ pub use releases::ReleaseLook;
 pub use scale::{ScaleWatch, Size, Sizes};
 pub use status::{
     ClusterStatus, QueueStatus, Reading, ReleaseStatus, ScalerStatus, Status, WorkloadStatus,
+    in_full,
 };
 pub use up::{Outcome, Request, shape, up};

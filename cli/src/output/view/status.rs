@@ -31,11 +31,11 @@ pub(crate) fn text(status: &Status) -> String {
         } else {
             warn(&replicas)
         };
-        text += &format!(
-            "{:<9} {replicas}  {}\n",
-            workload.name,
-            dim(&short(&workload.reason))
-        );
+        let why = match short(&workload.reason) {
+            why if why.is_empty() => why,
+            why => format!("  {}", dim(&why)),
+        };
+        text += &format!("{:<9} {replicas}{why}\n", workload.name);
     }
     text += &status.tunnel.as_ref().map_or_else(String::new, tunnel);
     text += &last_run(status.last_run.as_ref());
@@ -180,6 +180,10 @@ fn queue(queue: &Queue) -> String {
 
 fn redis(status: &Status) -> String {
     let redis = &status.redis;
+    // In a cluster, nothing is known where nobody could be asked.
+    if status.cluster.is_some() && redis.master.is_none() && !redis.quorum {
+        return bad("not readable");
+    }
     let master = redis
         .master
         .as_ref()

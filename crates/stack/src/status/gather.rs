@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kedactl_cluster::{PodView, ReleaseView, WorkloadView};
 use kedactl_queue::{Inspector, Survey};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::parts::{self, ReleaseStatus, WorkloadStatus};
 use super::{ClusterStatus, QueueStatus, Status};
@@ -100,7 +100,7 @@ fn or_gap<T>(
 }
 
 /// An error with its causes in one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+pub fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -119,26 +119,22 @@ fn all<T: Clone>(spaces: &[Space], part: impl Fn(&Space) -> &Vec<T>) -> Vec<T> {
 
 /// The queue's numbers and Redis itself, each for itself.
 async fn of_redis(live: &Live) -> (Result<QueueStatus, String>, Result<Survey, String>) {
+    let until = Instant::now() + PATIENCE;
     let late = || "Redis did not answer in time".to_owned();
-    let both = async {
-        let reached = live.redis().await.map_err(|error| in_full(&error))?;
-        let survey = async {
-            let survey = kedactl_queue::survey(reached.config()).await;
-            survey.map_err(|error| in_full(&error))
-        };
-        Ok::<_, String>(tokio::join!(
-            timeout(PATIENCE, numbers(live)),
-            timeout(PATIENCE, survey)
-        ))
+    let reached = match timeout_at(until, live.redis()).await {
+        Ok(Ok(reached)) => reached,
+        Ok(Err(error)) => return (Err(in_full(&error)), Err(in_full(&error))),
+        Err(_) => return (Err(late()), Err(late())),
     };
-    match timeout(PATIENCE, both).await {
-        Ok(Ok((queue, redis))) => (
-            queue.unwrap_or_else(|_| Err(late())),
-            redis.unwrap_or_else(|_| Err(late())),
-        ),
-        Ok(Err(reason)) => (Err(reason.clone()), Err(reason)),
-        Err(_) => (Err(late()), Err(late())),
-    }
+    let survey = kedactl_queue::survey(reached.config());
+    let (queue, redis) = tokio::join!(timeout_at(until, numbers(live)), timeout_at(until, survey));
+    // Why a pod was not reached says more than that time was up.
+    let late = || reached.troubles().into_iter().next().unwrap_or_else(late);
+    let redis = match redis {
+        Ok(survey) => survey.map_err(|error| in_full(&error)),
+        Err(_) => Err(late()),
+    };
+    (queue.unwrap_or_else(|_| Err(late())), redis)
 }
 
 async fn numbers(live: &Live) -> Result<QueueStatus, String> {

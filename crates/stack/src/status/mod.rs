@@ -10,7 +10,8 @@ use kedactl_cluster::PodView;
 use kedactl_queue::{QueueStats, Survey};
 use serde::Serialize;
 
-pub(crate) use gather::{gather, in_full};
+pub(crate) use gather::gather;
+pub use gather::in_full;
 pub use parts::{ReleaseStatus, ScalerStatus, WorkloadStatus};
 pub use why::Reading;
 pub(crate) use why::{of_autoscaler, readings};
