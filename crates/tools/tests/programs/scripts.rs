@@ -35,7 +35,7 @@ impl Stack {
         let sentinels = nodes > 1;
         let release = declared(&format!(
             "{{chart: redis-sentinel, namespace: keda, values: {{replica: {{replicaCount: {nodes}}}, \
-             sentinel: {{enabled: {sentinels}, downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 15000}}}}}}",
+             sentinel: {{enabled: {sentinels}, downAfterMilliseconds: 1000, startupDownAfterMilliseconds: 60000}}}}}}",
         ));
         let rendered = helm.render(&name("redis"), &release, &never).await.unwrap();
         let map = rendered
