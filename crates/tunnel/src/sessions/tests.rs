@@ -188,6 +188,25 @@ async fn many_connections_one_after_the_other_need_two_sessions() {
 }
 
 #[tokio::test]
+async fn connections_side_by_side_use_their_sessions_again() {
+    let cluster = Cluster::new(server("a:").await).await;
+    let sessions = cluster.sessions();
+    for _ in 0..5 {
+        let mut clients = JoinSet::new();
+        for _ in 0..20 {
+            let sessions = Arc::clone(&sessions);
+            clients.spawn(async move {
+                for _ in 0..5 {
+                    assert_eq!(say(&sessions, "x").await.unwrap(), "a:x");
+                }
+            });
+        }
+        clients.join_all().await;
+    }
+    assert!(cluster.upgrades() <= 22, "{}", cluster.upgrades());
+}
+
+#[tokio::test]
 async fn a_session_is_ready_before_the_connection_that_needs_it() {
     let cluster = Cluster::new(server("a:").await).await;
     let sessions = cluster.sessions();

@@ -5,22 +5,23 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf as ClientRead, WriteHalf as ClientWrite};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::frame::{self, Control, FIN, Frame, HEAD};
-use super::session::{CHUNK, Pair, Reader, Session, Streams, Writer, message, skip};
+use super::answer::Ended;
+use super::frame::{self, FIN, HEAD};
+use super::session::{CHUNK, Pair, Reader, Session, Streams, Writer};
 use crate::road::Held;
 
 /// What a client sent is kept for another pod up to this size.
 const KEPT: usize = 64 * 1024;
-/// How long a runtime may take to say why a connection without an answer has ended.
-const WORD: Duration = Duration::from_secs(1);
 /// How long a client may still send into a connection that is over, so that its last answer is not cut by a reset.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a runtime may take to end what the client has broken off. It gives the pod a second.
+pub(super) const LEFT: Duration = Duration::from_secs(2);
 
 /// How a connection over a pair of streams ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,27 +50,29 @@ impl Pair {
             streams: self.streams,
             writer: Mutex::new(writer),
             kept: Mutex::new(Some(held.clone())),
-            said: AtomicBool::new(false),
-            unanswered: AtomicBool::new(false),
-            torn: AtomicBool::new(false),
+            flags: Flags::default(),
         };
         let (mut from, mut to) = client.split();
-        let Some(ended) = shared.both(&mut reader, &mut from, &mut to, held).await else {
-            return Ending::Over;
-        };
-        if let Some(why) = ended.nowhere
-            && let Some(kept) = shared.kept.lock().await.take()
-        {
-            return Ending::Nowhere(kept, why);
-        }
-        if ended.properly {
-            if let Some(writer) = shared.fit().await {
-                free(Session {
-                    reader,
-                    writer,
-                    pairs,
-                });
+        let ended = shared.both(&mut reader, &mut from, &mut to, held).await;
+        let (properly, left) = match ended {
+            Ended::Properly => (true, false),
+            Ended::Left => (false, true),
+            Ended::Broken => (false, false),
+            Ended::Nowhere(why) => {
+                let kept = shared.kept.lock().await.take();
+                return kept.map_or(Ending::Over, |kept| Ending::Nowhere(kept, why));
             }
+        };
+        if (properly || left)
+            && let Some(writer) = shared.fit().await
+        {
+            free(Session {
+                reader,
+                writer,
+                pairs,
+            });
+        }
+        if properly {
             // The pod has ended for good: a runtime takes nothing more then. The client reads its last bytes first.
             drop(to.shutdown().await);
             let mut waste = [0; 1024];
@@ -86,55 +89,37 @@ enum Broken {
     Runtime,
 }
 
-/// How the pod's side ended.
-struct Ended {
-    /// With the end of its data, not with a failure.
-    properly: bool,
-    /// It never connected, for this reason.
-    nowhere: Option<String>,
-}
-
-impl Ended {
-    fn with(properly: bool) -> Self {
-        Self {
-            properly,
-            nowhere: None,
-        }
-    }
-
-    fn because(why: String) -> Self {
-        tracing::debug!(why, "the runtime");
-        Self {
-            properly: false,
-            nowhere: never_connected(&why).then_some(why),
-        }
-    }
-}
-
 /// What both directions of a connection use.
-struct Shared {
-    streams: Streams,
+pub(super) struct Shared {
+    pub(super) streams: Streams,
     writer: Mutex<Writer>,
     /// What the client sent so far, until the pod answers or it is too much.
     kept: Mutex<Option<Held>>,
+    flags: Flags,
+}
+
+#[derive(Default)]
+struct Flags {
     /// Our side has ended.
     said: AtomicBool,
     /// The pod has not said a word since the client's last one: nobody knows whether it was read.
     unanswered: AtomicBool,
     /// A frame is being written or read: who stops now leaves half of it.
     torn: AtomicBool,
+    /// The client has broken off.
+    left: AtomicBool,
 }
 
 impl Shared {
     /// The writer, ended on this side, where the session is fit for another connection: no half frame was written, and
     /// nothing lies unread at the runtime, where it would be in the next one's way.
     async fn fit(self) -> Option<Writer> {
-        let unfit = self.torn.into_inner() || self.unanswered.into_inner();
+        let flags = self.flags;
         let mut writer = self.writer.into_inner();
-        if unfit {
+        if flags.torn.into_inner() || flags.unanswered.into_inner() {
             return None;
         }
-        if !self.said.into_inner() {
+        if !flags.said.into_inner() {
             let bye = frame::data_head(self.streams.data, FIN, 0);
             let sent = async {
                 writer.write_all(&bye).await?;
@@ -145,25 +130,28 @@ impl Shared {
         Some(writer)
     }
 
-    /// Both directions, until the pod's side has ended; `None` where the client broke off, so that nobody is to be answered.
+    /// Both directions, until the pod's side has ended.
     async fn both(
         &self,
         reader: &mut Reader,
         from: &mut ClientRead<'_>,
         to: &mut ClientWrite<'_>,
         held: Held,
-    ) -> Option<Ended> {
+    ) -> Ended {
         let (down, up) = (self.down(reader, to), self.up(from, held));
         tokio::pin!(down, up);
         let mut sending = true;
         loop {
             tokio::select! {
-                ended = &mut down => return Some(ended),
-                sent = &mut up, if sending => match sent {
-                    Err(Broken::Client) => return None,
+                ended = &mut down => return ended,
+                sent = &mut up, if sending => {
+                    sending = false;
                     // Where the runtime broke off, it says why on its side.
-                    Ok(()) | Err(Broken::Runtime) => sending = false,
-                },
+                    if matches!(sent, Err(Broken::Client)) {
+                        let rest = async { tokio::join!(down, self.leave()).0 };
+                        return timeout(LEFT, rest).await.unwrap_or(Ended::Broken);
+                    }
+                }
             }
         }
     }
@@ -188,24 +176,28 @@ impl Shared {
 
     /// Sends what lies behind the head's place in the buffer; nothing means the end.
     async fn send(&self, buffer: &mut [u8], length: usize) -> Result<(), Broken> {
+        if self.has_left() {
+            return Err(Broken::Runtime);
+        }
         let flags = if length == 0 { FIN } else { 0 };
         let head = frame::data_head(self.streams.data, flags, length);
         buffer[..HEAD].copy_from_slice(&head);
-        if length == 0 {
-            self.said.store(true, Ordering::Relaxed);
+        let mark = if length == 0 {
+            &self.flags.said
         } else {
-            self.unanswered.store(true, Ordering::Relaxed);
-        }
+            &self.flags.unanswered
+        };
+        mark.store(true, Ordering::Relaxed);
         let sent = self.write(&buffer[..HEAD + length]).await;
         sent.map_err(|_: io::Error| Broken::Runtime)
     }
 
-    async fn write(&self, frame: &[u8]) -> io::Result<()> {
+    pub(super) async fn write(&self, frame: &[u8]) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
-        self.torn.store(true, Ordering::Relaxed);
+        self.tear();
         writer.write_all(frame).await?;
         writer.flush().await?;
-        self.torn.store(false, Ordering::Relaxed);
+        self.flags.torn.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -219,122 +211,27 @@ impl Shared {
         }
     }
 
-    async fn down(&self, reader: &mut Reader, client: &mut ClientWrite<'_>) -> Ended {
-        match self.receive(reader, client).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                tracing::debug!(%error, "session");
-                Ended::with(false)
-            }
+    /// The pod has answered: what was kept is its own now.
+    pub(super) async fn answered(&self) {
+        *self.kept.lock().await = None;
+        self.flags.unanswered.store(false, Ordering::Relaxed);
+    }
+
+    /// The client has broken off: breaks the stream off, so that the runtime ends it.
+    pub(super) async fn leave(&self) {
+        self.flags.left.store(true, Ordering::Relaxed);
+        self.flags.said.store(true, Ordering::Relaxed);
+        if let Err(error) = self.write(&frame::cancel(self.streams.data)).await {
+            tracing::debug!(%error, "the end of a broken connection");
         }
     }
 
-    async fn receive(
-        &self,
-        reader: &mut Reader,
-        client: &mut ClientWrite<'_>,
-    ) -> io::Result<Ended> {
-        let Streams { errors, data } = self.streams;
-        // Nothing more is to be learnt from the stream of errors: it has ended, or the pod has answered.
-        let mut settled = false;
-        loop {
-            match frame::read(reader).await? {
-                Some(Frame::Data {
-                    stream,
-                    ended,
-                    length,
-                }) if stream == data => {
-                    if length > 0 {
-                        *self.kept.lock().await = None;
-                        self.unanswered.store(false, Ordering::Relaxed);
-                        settled = true;
-                        pass(reader, client, length).await?;
-                    }
-                    if ended && settled {
-                        return Ok(Ended::with(true));
-                    }
-                    if ended {
-                        return self.last_word(reader).await;
-                    }
-                }
-                Some(Frame::Data { stream, length, .. }) if stream == errors && length > 0 => {
-                    return Ok(Ended::because(message(reader, length).await?));
-                }
-                Some(Frame::Data { stream, .. }) if stream == errors => settled = true,
-                // What an earlier pair left.
-                Some(Frame::Data { length, .. }) => skip(reader, length).await?,
-                Some(Frame::Control(Control::Ping(id))) => self.write(&frame::ping(id)).await?,
-                Some(Frame::Control(Control::Reset { stream, .. })) if stream != data => {}
-                Some(Frame::Control(Control::Reset { .. })) | None => {
-                    return Ok(Ended::with(false));
-                }
-                Some(Frame::Control(_)) => {}
-            }
-        }
+    pub(super) fn has_left(&self) -> bool {
+        self.flags.left.load(Ordering::Relaxed)
     }
 
-    /// The end of a connection on which the pod said nothing: a runtime that did not connect ends the data first, and
-    /// then says why on the other stream, or ends that one too.
-    async fn last_word(&self, reader: &mut Reader) -> io::Result<Ended> {
-        let errors = self.streams.errors;
-        let listen = async {
-            loop {
-                match frame::read(reader).await? {
-                    Some(Frame::Data { stream, length, .. }) if stream == errors && length > 0 => {
-                        return Ok(Ended::because(message(reader, length).await?));
-                    }
-                    Some(Frame::Data { stream, length, .. }) => {
-                        skip(reader, length).await?;
-                        if stream == errors {
-                            return Ok(Ended::with(true));
-                        }
-                    }
-                    Some(Frame::Control(Control::Ping(id))) => self.write(&frame::ping(id)).await?,
-                    Some(Frame::Control(Control::Reset { stream, .. })) if stream == errors => {
-                        return Ok(Ended::with(true));
-                    }
-                    Some(Frame::Control(_)) => {}
-                    None => return Ok(Ended::with(false)),
-                }
-            }
-        };
-        timeout(WORD, listen).await.unwrap_or_else(|_| {
-            self.torn.store(true, Ordering::Relaxed);
-            Ok(Ended::with(true))
-        })
+    /// Whatever is under way is left in the middle.
+    pub(super) fn tear(&self) {
+        self.flags.torn.store(true, Ordering::Relaxed);
     }
-}
-
-/// Whether the runtime's words mean that no byte reached the pod.
-fn never_connected(why: &str) -> bool {
-    let why = why.to_ascii_lowercase();
-    [
-        "failed to connect",
-        "failed to dial",
-        "connection refused",
-        "not running",
-        "not found",
-        "network namespace",
-    ]
-    .iter()
-    .any(|sign| why.contains(sign))
-}
-
-async fn pass(
-    reader: &mut (impl AsyncRead + Unpin),
-    client: &mut ClientWrite<'_>,
-    length: usize,
-) -> io::Result<()> {
-    let mut left = length;
-    let mut buffer = vec![0; CHUNK.min(length)];
-    while left > 0 {
-        let most = left.min(buffer.len());
-        let read = reader.read(&mut buffer[..most]).await?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        client.write_all(&buffer[..read]).await?;
-        left -= read;
-    }
-    Ok(())
 }

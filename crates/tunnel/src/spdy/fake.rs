@@ -35,9 +35,12 @@ enum Frame {
         ended: bool,
         bytes: Vec<u8>,
     },
+    Cancelled(u32),
     Other,
 }
 
+/// What the client sent on a stream of data; nothing where it has broken the stream off.
+type Sent = Option<Vec<u8>>;
 type Shared<S> = Arc<Mutex<WriteHalf<S>>>;
 
 /// Plays the runtime until the client goes.
@@ -48,7 +51,7 @@ where
     let (mut reader, writer) = split(stream);
     let writer = Arc::new(Mutex::new(writer));
     let mut errors: HashMap<String, u32> = HashMap::new();
-    let mut open: HashMap<u32, UnboundedSender<Vec<u8>>> = HashMap::new();
+    let mut open: HashMap<u32, UnboundedSender<Sent>> = HashMap::new();
     while let Some(frame) = next(&mut reader).await {
         match frame {
             Frame::Opened {
@@ -78,10 +81,15 @@ where
                 bytes,
             } => {
                 if let Some(to) = open.get(&stream) {
-                    drop(to.send(bytes));
+                    drop(to.send(Some(bytes)));
                 }
                 if ended {
                     open.remove(&stream);
+                }
+            }
+            Frame::Cancelled(stream) => {
+                if let Some(to) = open.remove(&stream) {
+                    drop(to.send(None));
                 }
             }
             Frame::Other => {}
@@ -92,16 +100,20 @@ where
 async fn pair<S: AsyncWrite>(
     writer: Shared<S>,
     (errors, data): (u32, u32),
-    mut bytes: UnboundedReceiver<Vec<u8>>,
+    mut bytes: UnboundedReceiver<Sent>,
     way: Way,
 ) {
-    let mut last = Vec::new();
+    let (mut last, mut cancelled) = (Vec::new(), false);
     match way {
         Way::Nowhere(why) => last = why.as_bytes().to_vec(),
         Way::Server(server) => {
             let (mut from, mut to) = TcpStream::connect(server).await.unwrap().into_split();
             let up = async {
-                while let Some(bytes) = bytes.recv().await {
+                while let Some(sent) = bytes.recv().await {
+                    let Some(bytes) = sent else {
+                        cancelled = true;
+                        return;
+                    };
                     if to.write_all(&bytes).await.is_err() {
                         return;
                     }
@@ -124,7 +136,9 @@ async fn pair<S: AsyncWrite>(
         }
     }
     // The data ends first, and what went wrong is said on the other stream after it.
-    send(&writer, data, FIN, b"").await;
+    if !cancelled {
+        send(&writer, data, FIN, b"").await;
+    }
     if !last.is_empty() {
         send(&writer, errors, 0, &last).await;
     }
@@ -151,6 +165,7 @@ async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
             ended,
             headers: headers(&body[10..]),
         },
+        [0x80, 3, 0, 3] => Frame::Cancelled(u32::from_be_bytes(body[..4].try_into().unwrap())),
         [0x80, ..] => Frame::Other,
         [a, b, c, d] => Frame::Data {
             stream: u32::from_be_bytes([a, b, c, d]),

@@ -76,6 +76,13 @@ pub(crate) fn syn_stream(stream: u32, flags: u8, headers: &[(&str, &str)], first
     control(1, flags, &body)
 }
 
+/// Breaks a stream off that nobody needs any more.
+pub(crate) fn cancel(stream: u32) -> Vec<u8> {
+    let mut body = stream.to_be_bytes().to_vec();
+    body.extend(5_u32.to_be_bytes());
+    control(3, 0, &body)
+}
+
 /// Sends a ping back.
 pub(crate) fn ping(id: u32) -> Vec<u8> {
     control(6, 0, &id.to_be_bytes())
@@ -145,9 +152,17 @@ mod tests {
 
     #[tokio::test]
     async fn frames_are_read_as_they_were_written() {
-        let mut bytes = ping(7);
+        let mut bytes = cancel(3);
+        bytes.extend(ping(7));
         bytes.extend(data_head(3, FIN, 5));
         let mut reader = &bytes[..];
+        assert_eq!(
+            read(&mut reader).await.unwrap(),
+            Some(Frame::Control(Control::Reset {
+                stream: 3,
+                status: 5
+            }))
+        );
         assert_eq!(
             read(&mut reader).await.unwrap(),
             Some(Frame::Control(Control::Ping(7)))

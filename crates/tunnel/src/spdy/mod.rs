@@ -6,6 +6,7 @@
 //! queues, and a stream that nobody reads there stops the others. So a session has one pair at a time, and carries one
 //! connection after the other.
 
+mod answer;
 mod carry;
 #[cfg(test)]
 pub(crate) mod fake;

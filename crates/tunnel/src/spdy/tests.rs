@@ -137,6 +137,49 @@ async fn a_session_is_free_before_the_client_has_gone() {
     tokio::join!(carried, client);
 }
 
+/// A client that reads one byte of what the server says, and breaks off: the session where it is fit for more.
+async fn broken_off(server: SocketAddr) -> Option<Session> {
+    let pair = pair(session(Way::Server(server))).await;
+    let (mut client, mut accepted) = connection().await;
+    let mut free = None;
+    let carried = pair.carry(&mut accepted, Held::default(), |session| {
+        free = Some(session);
+    });
+    let client = async {
+        client.read_u8().await.unwrap();
+        // What lies unread makes the end a reset.
+        client.readable().await.unwrap();
+        drop(client);
+    };
+    let (ending, ()) = timeout(WITHIN, async { tokio::join!(carried, client) })
+        .await
+        .unwrap();
+    assert_eq!(ending, Ending::Over);
+    free
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_leaves_the_session_to_the_next_one() {
+    let greeting = serve(async |mut stream| {
+        stream.write_all(b"hello").await.unwrap();
+        // It would wait for the client for ever.
+        drop(stream.read(&mut [0; 1]).await);
+    })
+    .await;
+    let free = broken_off(greeting).await;
+    assert!(free.unwrap().open(80).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_in_which_too_much_is_under_way_is_not_used_again() {
+    let flood = serve(async |mut stream| {
+        let block = vec![7; 1 << 20];
+        while stream.write_all(&block).await.is_ok() {}
+    })
+    .await;
+    assert!(broken_off(flood).await.is_none());
+}
+
 #[tokio::test]
 async fn what_reached_no_pod_goes_to_the_next_one() {
     let (mut client, mut accepted) = connection().await;

@@ -10,31 +10,23 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::forward::{PORT, tunnel, web};
+use crate::forward::{PORT, request, tunnel, web};
 use crate::lab::{Lab, WITHIN};
 
 const REQUESTS: usize = 200;
 const AT_ONCE: usize = 20;
 const STUCK: Duration = Duration::from_secs(5);
 
-/// One request over a new connection, to the last byte of its answer.
-async fn request(to: SocketAddr) -> Duration {
+async fn timed(to: SocketAddr) -> Duration {
     let begin = Instant::now();
-    let mut stream = TcpStream::connect(to).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
-    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
-    while !answer.ends_with(b"ok\n") {
-        let read = stream.read(&mut buffer).await.unwrap();
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
-        answer.extend(&buffer[..read]);
-    }
+    request(to).await.unwrap();
     begin.elapsed()
 }
 
 async fn one_after_the_other(to: SocketAddr, count: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     for _ in 0..count {
-        times.push(request(to).await);
+        times.push(timed(to).await);
     }
     times.sort();
     times
@@ -74,7 +66,7 @@ async fn rate(to: SocketAddr) -> f64 {
 }
 
 async fn measure(name: &str, to: SocketAddr) {
-    let first = request(to).await;
+    let first = timed(to).await;
     let alone = one_after_the_other(to, REQUESTS).await;
     let burst = side_by_side(to).await;
     let again = side_by_side(to).await;
@@ -98,7 +90,7 @@ async fn beside_a_stuck_one(to: SocketAddr) -> Option<Duration> {
     let (begin, mut worst) = (Instant::now(), Duration::ZERO);
     // So long that what is under way has filled every buffer.
     while begin.elapsed() < STUCK / 2 {
-        worst = worst.max(timeout(STUCK, request(to)).await.ok()?);
+        worst = worst.max(timeout(STUCK, timed(to)).await.ok()?);
     }
     drop(held);
     Some(worst)
@@ -114,7 +106,7 @@ fn told(took: Option<Duration>) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn figures() {
     let lab = Lab::new("figures");
-    let (address, _road, _guard) = tunnel(&lab, web(&lab)).await;
+    let (address, _road, _guard) = tunnel(lab.client().await, web(&lab)).await;
     let peer = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let log = tempfile::NamedTempFile::new().unwrap();
     let (kubeconfig, ports) = (

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use kedactl_testkit::until_async;
 use kedactl_tunnel::{Carried, Dial as _, Endpoint, Forward, Held, Mode, Road, Route, serve};
+use kube::Client;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::lab::{Lab, SAMPLE, WITHIN};
@@ -39,8 +40,8 @@ fn endpoint(lab: &Lab, port: u16) -> Endpoint {
 }
 
 /// A tunnel to one pod, as `kedactl tunnel` has it; it ends with the guard.
-pub(crate) async fn tunnel(lab: &Lab, to: Endpoint) -> (SocketAddr, Arc<Road>, DropGuard) {
-    let forward = Arc::new(Forward::new(lab.client().await));
+pub(crate) async fn tunnel(client: Client, to: Endpoint) -> (SocketAddr, Arc<Road>, DropGuard) {
+    let forward = Arc::new(Forward::new(client));
     let road = Arc::new(Road::new(Mode::PortForward, SOON, forward));
     road.set_route(Some(Route::PortForward));
     road.pool.set(vec![to]);
@@ -49,6 +50,21 @@ pub(crate) async fn tunnel(lab: &Lab, to: Endpoint) -> (SocketAddr, Arc<Road>, D
     let stop = CancellationToken::new();
     tokio::spawn(serve(listener, Arc::clone(&road), stop.clone()));
     (address, road, stop.drop_guard())
+}
+
+/// One request over a new connection, to the last byte of its answer.
+pub(crate) async fn request(to: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(to).await?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    while !answer.ends_with(b"ok\n") {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend(&buffer[..read]);
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +94,7 @@ async fn a_port_where_nothing_listens_gives_the_bytes_back_and_blames_the_pod() 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_connections_one_after_the_other_are_answered_also_half_closed() {
     let lab = Lab::new("many");
-    let (address, road, _guard) = tunnel(&lab, web(&lab)).await;
+    let (address, road, _guard) = tunnel(lab.client().await, web(&lab)).await;
     for n in 0..100 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
@@ -103,7 +119,7 @@ async fn many_connections_one_after_the_other_are_answered_also_half_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_of_the_same_name_takes_the_next_connection() {
     let lab = Lab::new("again");
-    let (address, ..) = &tunnel(&lab, web(&lab)).await;
+    let (address, ..) = &tunnel(lab.client().await, web(&lab)).await;
     let ask = async || {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
@@ -121,5 +137,53 @@ async fn a_pod_of_the_same_name_takes_the_next_connection() {
         lab.kubectl(&["delete", "pod", "web"]).unwrap();
         web(&lab);
         assert!(ask().await, "the old pod's sessions are in nobody's way");
+    }
+}
+
+/// Requests over new connections until `over`; when each was answered.
+async fn load(to: SocketAddr, over: CancellationToken) -> (Vec<Instant>, usize) {
+    let (mut answered, mut failed) = (Vec::new(), 0);
+    while !over.is_cancelled() {
+        match request(to).await {
+            Ok(()) => answered.push(Instant::now()),
+            Err(_) => failed += 1,
+        }
+    }
+    (answered, failed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_was_away_is_used_again_within_a_second() {
+    const CLIENTS: usize = 4;
+    let lab = Lab::new("away");
+    let pod = web(&lab);
+    let (client, mut relay) = lab.client_by_relay().await;
+    let (address, road, _guard) = tunnel(client, pod).await;
+    for _ in 0..3 {
+        let over = CancellationToken::new();
+        let loads = (0..CLIENTS).map(|_| tokio::spawn(load(address, over.clone())));
+        let loads: Vec<_> = loads.collect();
+        until_async("requests run", WITHIN, async || road.open() > 0).await;
+        relay.away().await;
+        until_async("requests wait", WITHIN, async || {
+            road.open() == CLIENTS as u64
+        })
+        .await;
+        relay.back().await;
+        let back = Instant::now();
+        until_async("requests go on", WITHIN, async || {
+            road.open() < CLIENTS as u64
+        })
+        .await;
+        over.cancel();
+        let mut firsts = Vec::new();
+        for load in loads {
+            let (answered, failed) = timeout(WITHIN, load).await.unwrap().unwrap();
+            assert!(failed <= 1, "only what was open may break");
+            firsts.extend(answered.into_iter().find(|at| *at > back));
+        }
+        let first = firsts.into_iter().min().unwrap().duration_since(back);
+        println!("the first answer came {first:?} after the API server was back");
+        assert!(first < Duration::from_secs(1));
     }
 }
