@@ -8,7 +8,6 @@ use crate::error::{Code, Error};
 use kedactl_cluster::Adopt as Take;
 use kedactl_config::{Config, Loaded, Provider as Kind};
 use kedactl_images::Credentials;
-use kedactl_render::Templates;
 use kedactl_stack::{Home, Record, Request, Way};
 use std::path::Path;
 use std::time::Duration;
@@ -91,7 +90,7 @@ pub(super) fn request(
         let message = format!("stack {} runs on this machine already", home.stack());
         return Err(Error::new(Code::Elsewhere, message));
     }
-    let templates = Templates::load(context.project().as_deref(), &crate::context::read_file)?;
+    let templates = super::render::templates(context, &config)?;
     let docker = context.env.docker_config();
     Ok(Request {
         home,

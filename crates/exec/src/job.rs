@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
+use crate::left::{MARK, mark};
 use crate::run::{describe, masked, quoted};
 use crate::{ExecError, ProcId};
 
@@ -90,6 +91,15 @@ impl Job {
     pub fn without_env(mut self, prefix: impl Into<String>) -> Self {
         self.without.push(prefix.into());
         self
+    }
+
+    /// What it works on: [`end_left_behind`](crate::end_left_behind) finds it by that where this program was killed.
+    #[must_use]
+    pub fn about(self, path: &Path) -> Self {
+        match mark(path) {
+            Some(mark) => self.env(MARK, mark),
+            None => self,
+        }
     }
 
     /// A text that command lines in errors must not show.

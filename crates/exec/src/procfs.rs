@@ -109,7 +109,7 @@ pub fn marked(name: &str, value: &str) -> Vec<ProcId> {
         .collect()
 }
 
-fn pids() -> impl Iterator<Item = u32> {
+pub(crate) fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc")
         .into_iter()
         .flatten()

@@ -8,7 +8,7 @@ use kedactl_cluster::{
     release_settled, stored_releases,
 };
 use kedactl_plan::{Control, Sink, Step};
-use kedactl_tools::helm::{Helm, LeaseHeld};
+use kedactl_tools::helm::{self, Helm, LeaseHeld};
 use kedactl_tools::kind::Kind;
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde::Serialize;
@@ -60,12 +60,9 @@ pub async fn down(
     };
     let mut outcome = DownOutcome::default();
     let work = async {
-        let step = Step::start(sink, "tunnel", "tunnel");
-        outcome.changed |= told(step, tunnel::end(&request.home).await, |ended| {
-            (if *ended { "ended" } else { "none" }.to_owned(), *ended)
-        })?;
         match &record.kind {
             Some(name) if request.purge => {
+                end_tunnel(request, sink, &mut outcome).await?;
                 delete_cluster(request, &record, name, sink, &control.stop, &mut outcome).await
             }
             _ => dismantle(request, &record, sink, &control.stop, &mut outcome).await,
@@ -99,6 +96,18 @@ pub async fn down(
         record.write(&request.home)?;
     }
     Ok(outcome)
+}
+
+async fn end_tunnel(
+    request: &DownRequest,
+    sink: &dyn Sink,
+    outcome: &mut DownOutcome,
+) -> Result<(), StackError> {
+    let step = Step::start(sink, "tunnel", "tunnel");
+    outcome.changed |= told(step, tunnel::end(&request.home).await, |ended| {
+        (if *ended { "ended" } else { "none" }.to_owned(), *ended)
+    })?;
+    Ok(())
 }
 
 /// A cluster that was made for the stack goes as a whole, with everything in it.
@@ -138,12 +147,12 @@ async fn dismantle(
         let driver = place::driver(&request.home, &record.config)?;
         if !driver.clusters(stop).await?.contains(name) {
             outcome.kept.push(format!("cluster {name} is gone already"));
-            return Ok(());
+            return end_tunnel(request, sink, outcome).await;
         }
     }
     if record.cluster.is_none() {
         // It was never entered: nothing can be there.
-        return Ok(());
+        return end_tunnel(request, sink, outcome).await;
     }
     let cluster = record.connect().await?;
     let stack = record.stack(&request.home)?;
@@ -155,25 +164,32 @@ async fn dismantle(
     };
     options.patience = request.within;
     options.release_finalizers = request.release_finalizers;
-    let stored = stored_releases(&cluster, &stack).await?;
     let Some(mut teardown) = Teardown::begin(&cluster, &stack, options).await? else {
+        let stored = stored_releases(&cluster, &stack).await?;
         outcome.kept.extend(stored.iter().map(|it| {
             format!(
                 "release {} has the stack's label, but the stack has no inventory",
                 it.name
             )
         }));
-        return Ok(());
+        return end_tunnel(request, sink, outcome).await;
     };
-    let staged = stages(
-        request,
-        record,
-        &cluster,
-        &mut teardown,
-        &stored,
-        sink,
-        stop,
-    );
+    let staged = async {
+        end_tunnel(request, sink, outcome).await?;
+        // A helm that a killed run left might still bring a release.
+        helm::clear(&request.home.helm(), &LeaseHeld::by(&request.who)).await?;
+        let stored = stored_releases(&cluster, &stack).await?;
+        stages(
+            request,
+            record,
+            &cluster,
+            &mut teardown,
+            &stored,
+            sink,
+            stop,
+        )
+        .await
+    };
     let gone = match Box::pin(staged).await {
         Ok(gone) => gone,
         Err(error) => {

@@ -130,7 +130,7 @@ pub(crate) async fn enter(
     let created_now = match record.kind.clone() {
         Some(name) => {
             // From here on `down` knows that there may be something.
-            record.write(home)?;
+            record.bind(home)?;
             kind(home, &record.config, &name, step, stop).await?
         }
         None => false,
@@ -148,7 +148,7 @@ pub(crate) async fn enter(
     };
     let admission = guard.check(&cluster)?;
     record.cluster = Some(cluster.uid().to_owned());
-    record.write(home)?;
+    record.bind(home)?;
     Ok(Place {
         cluster,
         record,

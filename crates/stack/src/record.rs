@@ -4,11 +4,12 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kedactl_cluster::{Cluster, Guard, Stack, Target};
 use kedactl_config::{Config, Provider};
+use kedactl_exec::ProcId;
 use kedactl_tunnel::Access;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ const FORMAT: u32 = 1;
 /// A stack that was brought up on a cluster, or is about to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    format: u32,
+    pub(crate) format: u32,
     /// What kind of place it runs at.
     pub provider: Provider,
     /// The file that leads to the cluster.
@@ -59,6 +60,20 @@ impl LastRun {
             ended_at: since.map_or(0, |since| since.as_millis() as u64),
             took_ms: took_ms.unwrap_or_default(),
             outcome,
+        }
+    }
+}
+
+/// Removes what runs that were killed were writing.
+fn clear(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_prefix("stack."));
+        let pid = name.and_then(|name| name.strip_suffix(".tmp")?.parse().ok());
+        if pid.is_some_and(|pid| ProcId::of(pid).is_none())
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::debug!(%error, "a file that a killed run left");
         }
     }
 }
@@ -112,9 +127,26 @@ impl Record {
             .map_err(|error| damaged(error.to_string()))
     }
 
+    /// Writes down where the stack is, before anything is done there. What another run was asked for stays: it may be at work.
+    pub(crate) fn bind(&self, home: &Home) -> Result<(), StackError> {
+        let before = Self::read(home)?;
+        let bound = Self {
+            config: before
+                .as_ref()
+                .map_or(&self.config, |it| &it.config)
+                .clone(),
+            ..self.clone()
+        };
+        if before.as_ref() == Some(&bound) {
+            return Ok(());
+        }
+        bound.write(home)
+    }
+
     /// Writes the record, never half of it.
     pub(crate) fn write(&self, home: &Home) -> Result<(), StackError> {
         let (dir, path) = (home.dir(), home.record());
+        clear(&dir);
         let beside = path.with_extension(format!("{}.tmp", std::process::id()));
         let written = (|| {
             fs::DirBuilder::new()

@@ -199,8 +199,11 @@ pub async fn up(
     let job = Job::new(request)?;
     let results = Results::default();
     let report = Box::pin(job.graph(&results).run(sink, control)).await?;
+    let locked = job.run.get().is_some();
     let ended = Box::pin(close(job, &results, report, sink, control)).await;
-    note(request, &results, &ended);
+    if locked {
+        note(request, &results, &ended);
+    }
     ended
 }
 
@@ -224,7 +227,13 @@ async fn close(
                 }
                 Err(error) => {
                     step.failed(&error, error.hint());
-                    return Err(error);
+                    return Err(if error.is_stop() {
+                        let sentence = report.sentence();
+                        let sentence = sentence.replace("not done: nothing", "not done: prune");
+                        StackError::Interrupted { sentence }
+                    } else {
+                        error
+                    });
                 }
             }
         } else if let Err(error) = run.abort().await {

@@ -54,7 +54,7 @@ impl PrivateDir {
 }
 
 /// Removes the folders of processes that have ended.
-fn sweep(parent: &Path) {
+pub(crate) fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| {

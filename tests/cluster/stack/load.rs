@@ -55,7 +55,7 @@ fn computed_alike(decisions: &Report) {
     for (comparison, step) in decisions.differences() {
         assert_eq!(
             comparison.controller,
-            Controller::Operator,
+            Controller::Keda,
             "{step:?}\n{decisions}"
         );
     }

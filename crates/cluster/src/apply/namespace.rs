@@ -8,6 +8,7 @@ use super::owner::{Owner, owner};
 use super::prepare::{Prepared, prepare};
 use super::write::{Manner, write};
 use crate::connect::Cluster;
+use crate::delete::{Pace, Waiter, wait_gone};
 use crate::error::Error;
 use crate::names::Stack;
 use crate::object::{ObjectRef, text};
@@ -21,26 +22,30 @@ pub(crate) struct Home {
     pub(crate) created: bool,
 }
 
-/// Makes sure of it: as it is rendered where it is rendered, else bare.
+/// Makes sure of it: as it is rendered where it is rendered, else bare. One that a `down` is still deleting is waited for.
 pub(crate) async fn ensure_namespace(
     cluster: &Cluster,
     stack: &Stack,
     refuse: impl Fn(&Live) -> Result<(), Error>,
     prepared: &[Prepared],
+    pace: Pace,
 ) -> Result<Home, Error> {
     let reference = ObjectRef::new("v1", "Namespace", None, stack.namespace());
     if let Some(live) = cluster.get(&reference).await? {
-        if text(&live, "/status/phase") == "Terminating" {
-            return Err(Error::Malformed {
-                what: reference.to_string(),
-                problem: "it is being deleted; run the command again when it is gone".into(),
+        if text(&live, "/status/phase") != "Terminating" {
+            let ours = owner(&live, stack) == Owner::Ours;
+            return Ok(Home {
+                ours: ours.then_some(reference),
+                created: false,
             });
         }
-        let ours = owner(&live, stack) == Owner::Ours;
-        return Ok(Home {
-            ours: ours.then_some(reference),
-            created: false,
-        });
+        wait_gone(&Waiter {
+            cluster,
+            object: &reference,
+            uid: text(&live, "/metadata/uid"),
+            pace,
+        })
+        .await?;
     }
     let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
     refuse(&read_live(cluster, stack, &references).await?)?;

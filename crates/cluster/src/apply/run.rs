@@ -40,7 +40,7 @@ pub struct Options {
     pub parallel: usize,
     /// How long KEDA's webhook may deny what it has not seen yet.
     pub webhook_patience: Duration,
-    /// How long a pruned object may take to go.
+    /// How long a pruned object, or a namespace that is on its way out, may take to go.
     pub prune_patience: Duration,
 }
 
@@ -54,6 +54,14 @@ impl Options {
             parallel: 8,
             webhook_patience: Duration::from_secs(20),
             prune_patience: Duration::from_mins(2),
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            patience: self.prune_patience,
+            orphaned: Duration::from_secs(10),
+            release_finalizers: false,
         }
     }
 }
@@ -147,7 +155,7 @@ impl Run {
         let prepared = prepare_for(cluster, stack, objects).await?;
         let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
         let refuse = |live: &Live| refuse_foreign(&prepared, live, stack, options.adopt);
-        let home = ensure_namespace(cluster, stack, refuse, &prepared).await?;
+        let home = ensure_namespace(cluster, stack, refuse, &prepared, options.pace()).await?;
         let kept: Vec<ObjectRef> = kept.iter().cloned().chain(home.ours.clone()).collect();
         let lease = Held::acquire(cluster, stack, &options.holder).await?;
         let begun = async {
@@ -303,12 +311,7 @@ impl Run {
                 Err(stays) => all.push(*stays),
             }
         }
-        let pace = Pace {
-            patience: self.options.prune_patience,
-            orphaned: Duration::from_secs(10),
-            release_finalizers: false,
-        };
-        all.extend(remove(&self.cluster, chosen, pace, step).await?);
+        all.extend(remove(&self.cluster, chosen, self.options.pace(), step).await?);
         let gone = all.iter().filter(|it| it.leaves()).map(|it| &it.object);
         let rest = self.inventory.without(gone);
         if rest != self.inventory {

@@ -94,14 +94,22 @@ impl Teardown {
             gone(cluster, &home, &uid, &options).await?;
             return Ok(None);
         }
-        if Inventory::read(cluster, stack).await?.is_none() {
+        // A run that was cut off between its namespace and its inventory left nothing but that namespace.
+        let bare = || {
+            let ours = label(&live, STACK_LABEL) == Some(stack.name());
+            ours.then(|| Inventory::default().union([&home]))
+        };
+        if Inventory::read(cluster, stack)
+            .await?
+            .or_else(bare)
+            .is_none()
+        {
             return Ok(None);
         }
         let lease = Held::acquire(cluster, stack, &options.holder).await?;
         // Read again under the lock: a run that ended meanwhile may have changed it.
         let inventory = match Inventory::read(cluster, stack).await {
-            Ok(Some(inventory)) => inventory,
-            Ok(None) => Inventory::default(),
+            Ok(found) => found.or_else(bare).unwrap_or_default(),
             Err(error) => {
                 lease.release().await.ok();
                 return Err(error);

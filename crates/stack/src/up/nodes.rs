@@ -10,7 +10,7 @@ use kedactl_cluster::{
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Done, Run, Step};
-use kedactl_tools::helm::{Applied, Helm, LeaseHeld};
+use kedactl_tools::helm::{self, Applied, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
 
@@ -19,7 +19,7 @@ use crate::images::{self, Built};
 use crate::job::{plural, told, until_stopped};
 use crate::place::{self, Place};
 use crate::releases::{self, Declared, Standing};
-use crate::{StackError, pins, tunnel};
+use crate::{Record, StackError, pins, tunnel};
 
 /// Letters and digits of a generated password: 190 bits.
 const PASSWORD: usize = 32;
@@ -107,12 +107,23 @@ impl Job<'_> {
         let mut options = Options::new(kedactl_cluster::Holder::own(&self.request.who));
         options.adopt = self.request.adopt;
         options.revert_edits = self.request.revert_edits;
-        let begun = ClusterRun::begin(&place.cluster, &stack, &objects, &kept, options).await?;
-        put(&self.run, begun);
-        Ok(Done::unchanged(
-            format!("{} in the inventory", plural(objects.len(), "object")),
-            (),
-        ))
+        let begin = async {
+            Ok(ClusterRun::begin(&place.cluster, &stack, &objects, &kept, options).await?)
+        };
+        put(&self.run, until_stopped(run.stop(), begin).await?);
+        // Now it is this run that is at work: what it was asked for counts, and what a killed one left has to end.
+        let record = Record {
+            config: built.config.clone(),
+            ..place.record.clone()
+        };
+        record.write(&self.request.home)?;
+        let lease = LeaseHeld::by(&self.request.who);
+        let ended = helm::clear(&self.request.home.helm(), &lease).await?;
+        let mut note = format!("{} in the inventory", plural(objects.len(), "object"));
+        if ended {
+            note += "; a helm that a killed run left was ended";
+        }
+        Ok(Done::unchanged(note, ()))
     }
 
     pub(super) async fn namespaces(&self, run: Run<'_>, done: &Results) -> Ended {
@@ -301,7 +312,11 @@ async fn applied(
     let namespace = releases::namespace(release, &place.record.config);
     for object in releases::workloads(&applied.rendered.objects, namespace) {
         if place.cluster.get(&object).await?.is_none() {
-            step.progress(0, None, format!("{object} is gone: {name} is applied again"));
+            step.progress(
+                0,
+                None,
+                format!("{object} is gone: {name} is applied again"),
+            );
             return Ok(helm
                 .apply_again(name, release, Some(lease), step, stop)
                 .await?);

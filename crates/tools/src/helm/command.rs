@@ -49,6 +49,7 @@ impl Helm {
     pub(super) fn job(&self, args: &[&str]) -> Job {
         let homes = self.settings.state.join("helm");
         let mut job = Job::new(&self.program)
+            .about(&self.settings.state)
             .args(args.iter().copied())
             .without_env("HELM_")
             .without_env("KEDACTL_")

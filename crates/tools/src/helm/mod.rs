@@ -5,6 +5,7 @@ mod apply;
 mod command;
 mod fetch;
 mod history;
+mod left;
 mod look;
 mod marks;
 mod remove;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use apply::Applied;
 pub use history::{Revision, Status};
+pub use left::clear;
 pub use look::Looked;
 pub use remove::Removed;
 pub use render::Rendered;

@@ -124,6 +124,7 @@ impl Kind {
     ) -> Result<Ensured, ToolError> {
         spec.check_name()?;
         let (config, hash) = spec.labelled()?;
+        self.end_left_behind(&spec.name).await?;
         let there = self.clusters(cancel).await?;
         if there.contains(&spec.name) {
             if self.adopt(spec, &hash, ask, cancel).await? {
@@ -201,6 +202,7 @@ impl Kind {
                 "create", "cluster", "--name", &spec.name, "--retain", "--wait", "0s", "--config",
             ])
             .arg(&file)
+            .about(&self.kubeconfig(&spec.name))
             .arg("--kubeconfig")
             .arg(self.kubeconfig(&spec.name))
             .within(CREATE);

@@ -110,6 +110,7 @@ impl Kind {
 
     /// Deletes a cluster's containers and what is kept about it. A cluster that is not there is deleted already.
     pub async fn delete(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
+        self.end_left_behind(name).await?;
         let there = self
             .clusters(cancel)
             .await?
@@ -119,6 +120,7 @@ impl Kind {
             let kubeconfig = self.kubeconfig(name);
             let job = self
                 .job(&["delete", "cluster", "--name", name, "--kubeconfig"])
+                .about(&kubeconfig)
                 .arg(&kubeconfig)
                 .within(DELETE);
             self.finish(Action::Delete, name, &job, cancel).await?;
@@ -153,6 +155,12 @@ impl Kind {
             .arg(into)
             .within(DELETE);
         self.finish(Action::ExportLogs, name, &job, cancel).await?;
+        Ok(())
+    }
+
+    /// A kind that a killed run left making or deleting this cluster would go on beside us.
+    async fn end_left_behind(&self, name: &str) -> Result<(), ToolError> {
+        kedactl_exec::end_left_behind(&self.kubeconfig(name), SHORT).await?;
         Ok(())
     }
 
