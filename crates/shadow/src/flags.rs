@@ -33,17 +33,19 @@ pub fn options_of(words: &[String]) -> HpaOptions {
             "cpu-initialization-period" => &mut options.cpu_initialization_period,
             "initial-readiness-delay" => &mut options.initial_readiness_delay,
             "tolerance" => {
-                match value.parse() {
-                    Ok(tolerance) => options.tolerance = tolerance,
-                    Err(_) => tracing::warn!(%word, "the flag cannot be read"),
+                if let Ok(tolerance) = value.parse() {
+                    options.tolerance = tolerance;
+                } else {
+                    tracing::warn!(%word, "the flag cannot be read");
                 }
                 continue;
             }
             _ => continue,
         };
-        match seconds(value) {
-            Some(seconds) => *field = seconds,
-            None => tracing::warn!(%word, "the flag cannot be read"),
+        if let Some(seconds) = seconds(value) {
+            *field = seconds;
+        } else {
+            tracing::warn!(%word, "the flag cannot be read");
         }
     }
     options.sync_period = options.sync_period.max(1);

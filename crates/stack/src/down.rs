@@ -239,11 +239,11 @@ async fn stages(
 ) -> Result<Vec<String>, StackError> {
     let step = Step::start(sink, "scalers", "autoscalers");
     let gone = teardown.scalers(&step).await.map_err(StackError::from);
-    told(step, gone, went)?;
+    told(step, gone, |()| ("gone".to_owned(), true))?;
     go_on(stop)?;
     let step = Step::start(sink, "objects", "application");
     let gone = teardown.objects(&step).await.map_err(StackError::from);
-    told(step, gone, went)?;
+    told(step, gone, |()| ("gone".to_owned(), true))?;
     if stored.is_empty() {
         return Ok(Vec::new());
     }
@@ -262,10 +262,6 @@ async fn stages(
         }
     }
     Ok(gone)
-}
-
-fn went((): &()) -> (String, bool) {
-    ("gone".to_owned(), true)
 }
 
 fn go_on(stop: &CancellationToken) -> Result<(), StackError> {

@@ -74,7 +74,7 @@ fn specs(config: &Config) -> Result<Vec<(BuiltImage, Spec)>, StackError> {
         let spec = match which {
             BuiltImage::Api => ours(Service::Api, &programs.api)?,
             BuiltImage::Worker => ours(Service::Worker, &programs.worker)?,
-            BuiltImage::Redis => redis(|program| find(program))?,
+            BuiltImage::Redis => redis(find)?,
         };
         all.push((*which, spec));
     }

@@ -25,23 +25,6 @@ pub(crate) const ALL: &[Fault] = &[
         name: "worker killed",
         happens: |_| kill("kedactl-worker"),
     },
-    Fault {
-        name: "redis master pod killed",
-        happens: |rig| {
-            let master = master(rig);
-            rig.kubectl(&["delete", "pod", &master, "--force", "--grace-period=0"]);
-        },
-    },
-    Fault {
-        name: "API server restarted",
-        happens: |_| kill("kube-apiserver"),
-    },
-    Fault {
-        name: "containerd restarted",
-        happens: |_| {
-            on_node(&["systemctl", "restart", "containerd"]);
-        },
-    },
 ];
 
 /// Waits until a worker works, so that there is something to lose.
@@ -65,15 +48,6 @@ fn one_pod(rig: &Rig, component: &str) -> String {
         "jsonpath={.items[*].metadata.name}",
     ]);
     names.split_whitespace().next().expect("a pod").to_owned()
-}
-
-/// The pod whose server is the master, as the servers themselves say.
-pub(crate) fn master(rig: &Rig) -> String {
-    let status = rig.run(&["status", "-o", "json"]).expect(0).json();
-    let master = status["redis"]["master"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{status}"));
-    master.split('.').next().unwrap().to_owned()
 }
 
 /// Runs a command on the cluster's only node.

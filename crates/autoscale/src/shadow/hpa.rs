@@ -256,7 +256,7 @@ impl Shadow<'_> {
             let after = if some {
                 it.after
             } else {
-                corrected(it.after, &it.decision, observed, sync.at)
+                corrected(&it.after, &it.decision, observed, sync.at)
             };
             let known = kept.iter().any(|seen| seen.state() == after.state());
             if !known && kept.len() < MOST {
@@ -364,7 +364,7 @@ fn restamped(machine: Hpa, now: Timestamp, stamp: Timestamp) -> Hpa {
 }
 
 /// After a difference: the change that the real controller remembers instead of the computed one.
-fn corrected(machine: Hpa, decision: &HpaDecision, observed: &Observed, at: Timestamp) -> Hpa {
+fn corrected(machine: &Hpa, decision: &HpaDecision, observed: &Observed, at: Timestamp) -> Hpa {
     let mut state = machine.state().clone();
     if decision.rescale() {
         state.up_events.retain(|it| it.at != at);
@@ -380,7 +380,7 @@ fn corrected(machine: Hpa, decision: &HpaDecision, observed: &Observed, at: Time
     } else if change < 0 {
         state.down_events.push(event);
     }
-    restored(&machine, state)
+    restored(machine, state)
 }
 
 fn restored(machine: &Hpa, state: HpaState) -> Hpa {

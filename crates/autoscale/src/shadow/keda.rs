@@ -20,8 +20,8 @@ use crate::time::Timestamp;
 pub(super) fn compare(world: &World, name: &str, written: &[Change]) -> Result<Comparison, String> {
     let line = world.scaled_objects.get(name).ok_or("it was not seen")?;
     let objects = || line.all().iter().filter_map(|(_, it)| it.as_ref());
-    let target = objects().map(|it| it.spec.scale_target_ref.name.clone());
-    let target = target.last().unwrap_or_default();
+    let mut target = objects().map(|it| it.spec.scale_target_ref.name.clone());
+    let target = target.next_back().unwrap_or_default();
     let mut steps = Vec::new();
     for poll in polls(line, written, world.span.1) {
         // As the operator found it, and as it left it.

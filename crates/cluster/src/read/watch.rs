@@ -212,10 +212,9 @@ fn json(object: &DynamicObject) -> Json {
 
 /// Whether the server forbids to watch, or cannot.
 fn is_refused(error: &watcher::Error) -> bool {
-    let refused = |code: u16| matches!(code, 403 | 405);
     match error {
-        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => refused(status.code),
-        watcher::Error::WatchError(status) => refused(status.code),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => matches!(status.code, 403 | 405),
         _ => false,
     }
 }
