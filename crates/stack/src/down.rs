@@ -135,6 +135,18 @@ async fn delete_cluster(
     Ok(())
 }
 
+fn options(request: &DownRequest) -> DownOptions {
+    let mut options = DownOptions::new(Holder::own(&request.who));
+    options.data = if request.purge {
+        Data::Purge
+    } else {
+        Data::Keep
+    };
+    options.patience = request.within;
+    options.release_finalizers = request.release_finalizers;
+    options
+}
+
 /// Takes the stack's objects and releases off a cluster that stays.
 async fn dismantle(
     request: &DownRequest,
@@ -156,14 +168,7 @@ async fn dismantle(
     }
     let cluster = record.connect().await?;
     let stack = record.stack(&request.home)?;
-    let mut options = DownOptions::new(Holder::own(&request.who));
-    options.data = if request.purge {
-        Data::Purge
-    } else {
-        Data::Keep
-    };
-    options.patience = request.within;
-    options.release_finalizers = request.release_finalizers;
+    let options = options(request);
     let Some(mut teardown) = Teardown::begin(&cluster, &stack, options).await? else {
         let stored = stored_releases(&cluster, &stack).await?;
         outcome.kept.extend(stored.iter().map(|it| {
