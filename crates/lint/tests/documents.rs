@@ -208,7 +208,10 @@ proptest! {
         sets.extend(list.map(|list| format!("queue={{kind: list, listName: {list:?}}}")));
         sets.extend(egress.map(|ports| format!("worker.egress=[{{cidr: 0.0.0.0/0, ports: {ports:?}}}]")));
         sets.extend(tls.then(|| "redis.tls={secretName: tls, clientCertificate: true, insecureSkipVerify: false}".to_owned()));
-        sets.extend(external.then(|| "redis.sentinelAddresses=['10.0.0.1:26380']".to_owned()));
+        if external {
+            sets.push("redis.sentinelAddresses=['10.0.0.1:26380']".to_owned());
+            sets.push("releases={redis: null}".to_owned());
+        }
         let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
         let report = lint(&parse(env, &support::rendered(env, &sets)).unwrap());
         let found: Vec<_> = report.at_least(Severity::Warning).collect();
