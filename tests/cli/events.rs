@@ -30,15 +30,15 @@ fn stream(text: &str) -> String {
 #[test]
 fn plain_lines() {
     let context = context();
-    insta::assert_snapshot!(refused(&context, &[]).block(context.dir()), @r#"
-        exit: 1
-        --- stdout ---
-        --- stderr ---
-        stack kedactl on provider local (auto: processes on this machine, the only provider of this version)
-          !! programs, manifests and ports: redis needs the program /nonexistent/redis-server, which was not found
-        error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
-        hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
-    "#);
+    insta::assert_snapshot!(refused(&context, &[]).block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    stack kedactl on provider local (auto: processes on this machine; --provider kind or context for a cluster)
+      !! programs, manifests and ports: redis needs the program /nonexistent/redis-server, which was not found
+    error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
+    hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
+    ");
 }
 
 #[test]
@@ -85,13 +85,13 @@ fn a_file_that_cannot_be_written_is_an_error_before_anything_is_done() {
 #[test]
 fn github_actions_get_groups_and_annotations() {
     let context = context().with_env("GITHUB_ACTIONS", "true");
-    insta::assert_snapshot!(refused(&context, &[]).block(context.dir()), @r#"
-        exit: 1
-        --- stdout ---
-        --- stderr ---
-        stack kedactl on provider local (auto: processes on this machine, the only provider of this version)
-        ::error title=programs%2C manifests and ports::redis needs the program /nonexistent/redis-server, which was not found%0Ahint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
-        error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
-        hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
-    "#);
+    insta::assert_snapshot!(refused(&context, &[]).block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    stack kedactl on provider local (auto: processes on this machine; --provider kind or context for a cluster)
+    ::error title=programs%2C manifests and ports::redis needs the program /nonexistent/redis-server, which was not found%0Ahint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
+    error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
+    hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
+    ");
 }

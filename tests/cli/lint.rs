@@ -187,14 +187,47 @@ fn a_provider_selects_its_environment() {
 }
 
 #[test]
-fn up_refuses_providers_that_it_does_not_drive() {
+fn up_says_which_program_a_provider_needs() {
     let context = context();
-    let outcome = context.run(&["up", "--set", "provider=kind"]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r#"
-        exit: 65
-        --- stdout ---
-        --- stderr ---
-        error[KD0102]: `up` does not drive the provider `kind`, only `local`
-        hint: `kedactl render --set provider=kind` prints what such a cluster needs, `kedactl lint` checks it
-    "#);
+    let missing = [
+        "--set",
+        "kind.program=/nonexistent/kind",
+        "--set",
+        "images.build=[]",
+    ];
+    let outcome = context.run(&[&["up", "--provider", "kind"][..], &missing].concat());
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    stack kedactl on provider kind
+      !! connect: program /nonexistent/kind not found
+      !! cluster: program /nonexistent/kind not found
+      -- lock and inventory: skipped, `cluster` failed
+      -- image load: skipped, `cluster` failed
+      -- namespaces and secrets: skipped, `cluster` failed
+      -- release keda: skipped, `cluster` failed
+      -- release metrics-server: skipped, `cluster` failed
+      -- release redis: skipped, `cluster` failed
+      -- application: skipped, `cluster` failed
+      -- autoscalers: skipped, `cluster` failed
+      -- readiness: skipped, `cluster` failed
+      -- tunnel: skipped, `cluster` failed
+      ok image build: none to build
+    error[KD0202]: program /nonexistent/kind not found
+    hint: install /nonexistent/kind, or name its path
+    ");
+    let outcome = context.run(&["up", "--provider", "minikube"]).expect(64);
+    assert!(
+        outcome.stderr.contains("[possible values: auto, local, kind, context]"),
+        "{outcome:?}"
+    );
+    let outcome = context.run(&["up", "--set", "provider=minikube"]);
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 65
+    --- stdout ---
+    --- stderr ---
+    error[KD0102]: this version does not drive the provider `minikube`
+    hint: start it yourself and pass `--provider context --context minikube`, or use kind or local
+    ");
 }

@@ -118,7 +118,13 @@ fn scaler() -> Value {
 fn a_stack_without_a_record_is_looked_for_in_both_places() {
     let context = context();
     let outcome = context.run(&["status", "--stack", "demo"]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    error[KD0206]: no stack runs in [DIR]/state/local/demo or [DIR]/state/clusters/demo
+    hint: `kedactl up` starts one; `--stack NAME` and `--state-dir DIR` choose another
+    ");
 }
 
 #[test]
@@ -136,7 +142,13 @@ fn a_name_that_stands_for_two_stacks_is_refused_with_both_places() {
             "last_failover_at": null}});
     std::fs::write(folder.join("state.json"), state.to_string()).unwrap();
     let outcome = context.run(&["queue", "ls", "--stack", "demo"]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    error[KD0807]: stack demo runs on this machine ([DIR]/state/local/demo) and in the cluster of context kind-demo ([DIR]/state/clusters/demo)
+    hint: `kedactl down --stack demo` ends the one in the cluster; once more, it ends the one on this machine
+    ");
 }
 
 #[test]
@@ -148,7 +160,17 @@ fn a_cluster_that_does_not_answer_is_an_error_beside_what_is_recorded() {
     let said = outcome
         .block(context.dir())
         .replace(&port.to_string(), "[PORT]");
-    insta::assert_snapshot!(said, @r"");
+    insta::assert_snapshot!(said, @"
+    exit: 8
+    --- stdout ---
+    demo on kind (kind-demo, UID 0b5c7f3a): unreachable
+    problem: could not ask context kind-demo who it is: nothing answers at http://127.0.0.1:[PORT]: Connection refused (os error 111)
+    last run  up: ready, took 41.00 s
+    --- stderr ---
+    error[KD0702]: could not ask context kind-demo who it is
+      caused by: nothing answers at http://127.0.0.1:[PORT]: Connection refused (os error 111)
+    hint: is the cluster running, and is its address reachable from here (VPN, firewall)?
+    ");
     let outcome = context
         .run(&["status", "--stack", "demo", "-o", "json"])
         .expect(8);
@@ -189,7 +211,13 @@ fn a_damaged_record_is_named_and_not_guessed_at() {
     let path = context.dir().join("state/clusters/demo/stack.json");
     std::fs::write(&path, r#"{"format": 99}"#).unwrap();
     let outcome = context.run(&["status", "--stack", "demo"]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    error[KD0207]: [DIR]/state/clusters/demo/stack.json is not the record of a stack: it has format 99, and this program knows 1
+    hint: run `kedactl up` with the version that wrote it, or remove [DIR]/state/clusters/demo/stack.json and bring the stack up again
+    ");
 }
 
 #[test]
@@ -198,7 +226,32 @@ fn a_stack_in_a_cluster_is_one_screen() {
     let port = cluster();
     record(&context, port);
     let outcome = context.run(&["status", "--stack", "demo"]).expect(0);
-    insta::assert_snapshot!(outcome.block(context.dir()), @r"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 0
+    --- stdout ---
+    demo on kind (kind-demo v1.34.1, UID 0b5c7f3a): starting
+    problem: Deployment worker: 2 of 4 pods are ready
+
+    queue     not readable
+    redis     not readable
+    api       1/1 ready
+    worker    2/4 ready  2 more are wanted
+    tunnel    no tunnel runs in [DIR]/state/tunnel/demo
+    last run  up: ready, took 41.00 s
+    not read: queue: redis-node-0: pod redis-node-0: the API server answered 404 Not Found: /api/v1/namespaces/keda/pods/redis-node-0/portforward not found
+
+      release  namespace    chart        revision  status    ready
+      keda     keda-system  keda 2.20.2  3         deployed  1/1
+
+      scaler                                   bounds  now  wants  reads     why
+      ScaledObject/worker                      0..10   2    4                2 more are wanted
+      HorizontalPodAutoscaler/keda-hpa-worker  1..10   2    4      37 of 10  2 more are wanted
+
+      pod       role    node    ready  age  restarts  
+      api-1     api     node-1  yes    0s   3         
+      worker-1  worker  node-1  no     0s   3         worker: CrashLoopBackOff
+    --- stderr ---
+    ");
     let status = context
         .run(&["status", "--stack", "demo", "-o", "json"])
         .expect(0)

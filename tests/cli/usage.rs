@@ -8,35 +8,37 @@ use std::io::Read as _;
 #[test]
 fn help_names_every_command() {
     let outcome = context().run(&["--help"]).expect(0);
-    insta::assert_snapshot!(outcome.stdout.split("Global options").next().unwrap_or_default(), @r#"
-        Brings up a task platform that KEDA scales on queue length, and drives it
+    insta::assert_snapshot!(outcome.stdout.split("Global options").next().unwrap_or_default(), @"
+    Brings up a task platform that KEDA scales on queue length, and drives it
 
-        Usage: kedactl [OPTIONS] <COMMAND>
+    Usage: kedactl [OPTIONS] <COMMAND>
 
-        Commands:
-          up           Bring the stack up, or bring it to its present configuration
-          down         Stop the stack and leave nothing behind
-          status       Show the stack: processes, queue, replicas and why
-          load         Submit load on a schedule, follow every task to its end and audit it
-          tunnel       Bring Services of a cluster to this machine, without root
-          logs         Show what the services wrote
-          queue        Look into queues and act on them
-          images       Build, load and push container images
-          redis        Act on Redis
-          doctor       Check this machine and the stack, with a cure for each finding
-          render       Print the manifests
-          lint         Check manifests for what reviewers look for, offline
-          config       Show the configuration, where each value came from, and its schema
-          completions  Print a completion script for a shell
-          help         Print this message or the help of the given subcommand(s)
+    Commands:
+      up           Bring the stack up, or bring it to its present configuration
+      plan         Show what `up` would do on a cluster, and keep it in a file
+      diff         Show how the cluster differs from the configuration, field by field
+      down         Stop the stack and leave nothing behind
+      status       Show the stack: processes, queue, replicas and why
+      load         Submit load on a schedule, follow every task to its end and audit it
+      tunnel       Bring Services of a cluster to this machine, without root
+      logs         Show what the services wrote
+      queue        Look into queues and act on them
+      images       Build, load and push container images
+      redis        Act on Redis
+      doctor       Check this machine and the stack, with a cure for each finding
+      render       Print the manifests
+      lint         Check manifests for what reviewers look for, offline
+      config       Show the configuration, where each value came from, and its schema
+      completions  Print a completion script for a shell
+      help         Print this message or the help of the given subcommand(s)
 
-        Options:
-          -h, --help
-                  Print help (see a summary with '-h')
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
 
-          -V, --version
-                  Print version
-    "#);
+      -V, --version
+              Print version
+    ");
     assert!(outcome.stderr.is_empty());
 }
 
@@ -61,13 +63,13 @@ fn a_mistake_on_the_command_line_is_exit_64() {
 #[test]
 fn a_command_without_a_stack_says_how_to_get_one() {
     let context = context();
-    insta::assert_snapshot!(context.run(&["status"]).block(context.dir()), @r#"
-        exit: 1
-        --- stdout ---
-        --- stderr ---
-        error[KD0206]: no stack runs in [DIR]/state/local/kedactl
-        hint: `kedactl up` starts one; `--stack NAME` and `--state-dir DIR` choose another
-    "#);
+    insta::assert_snapshot!(context.run(&["status"]).block(context.dir()), @"
+    exit: 1
+    --- stdout ---
+    --- stderr ---
+    error[KD0206]: no stack runs in [DIR]/state/local/kedactl or [DIR]/state/clusters/kedactl
+    hint: `kedactl up` starts one; `--stack NAME` and `--state-dir DIR` choose another
+    ");
     for args in [
         &["logs"][..],
         &["queue", "ls"],

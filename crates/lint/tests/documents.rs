@@ -207,8 +207,9 @@ proptest! {
         ];
         sets.extend(list.map(|list| format!("queue={{kind: list, listName: {list:?}}}")));
         sets.extend(egress.map(|ports| format!("worker.egress=[{{cidr: 0.0.0.0/0, ports: {ports:?}}}]")));
-        sets.extend(tls.then(|| "redis.tls={secretName: tls, clientCertificate: true, insecureSkipVerify: false}".to_owned()));
         if external {
+            // Our own chart of Redis does not encrypt: TLS is for a Redis elsewhere.
+            sets.extend(tls.then(|| "redis.tls={secretName: tls, clientCertificate: true, insecureSkipVerify: false}".to_owned()));
             sets.push("redis.sentinelAddresses=['10.0.0.1:26380']".to_owned());
             sets.push("releases={redis: null}".to_owned());
         }
