@@ -117,7 +117,7 @@ fn of_redis(survey: &Survey) -> Redis {
         master: master.map(|it| first_label(&it.addr)),
         replicas_online: master.map_or(0, |it| it.online() as u32),
         quorum: survey.quorum(),
-        failovers: 0,
+        failovers: None,
     }
 }
 

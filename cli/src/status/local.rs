@@ -32,7 +32,7 @@ impl Status {
                 master: state.redis.master.clone(),
                 replicas_online: state.redis.replicas_online,
                 quorum: state.redis.quorum,
-                failovers: state.redis.failovers,
+                failovers: Some(state.redis.failovers),
             },
             workloads: workloads(state),
             scalers: state.scalers.values().map(scaler).collect(),

@@ -91,7 +91,9 @@ pub(crate) struct Redis {
     pub master: Option<String>,
     pub replicas_online: u32,
     pub quorum: bool,
-    pub failovers: u64,
+    /// Counted by the supervisor of a stack on this machine; nobody counts them in a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failovers: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -25,6 +25,32 @@ pub(crate) const ALL: &[Fault] = &[
         name: "worker killed",
         happens: |_| kill("kedactl-worker"),
     },
+    Fault {
+        name: "Redis master pod deleted",
+        happens: |rig| {
+            let master = master(rig);
+            rig.kubectl(&["delete", "pod", &master, "--wait=false"]);
+        },
+    },
+    Fault {
+        name: "Redis master pod killed",
+        happens: |rig| {
+            let master = master(rig);
+            let now = ["--grace-period=0", "--force", "--wait=false"];
+            rig.kubectl(&[&["delete", "pod", &master][..], &now].concat());
+        },
+    },
+    Fault {
+        name: "API server killed",
+        happens: |rig| {
+            kill("kube-apiserver");
+            until_it_answers(rig);
+        },
+    },
+    Fault {
+        name: "containerd restarted",
+        happens: |_| drop(on_node(&["systemctl", "restart", "containerd"])),
+    },
 ];
 
 /// Waits until a worker works, so that there is something to lose.
@@ -34,6 +60,25 @@ pub(crate) fn until_working(rig: &Rig) {
             .cluster
             .json(&["-n", rig.namespace(), "get", "deployment", "worker"]);
         found["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0
+    });
+}
+
+/// The pod of Redis' master, as `status` names it.
+fn master(rig: &Rig) -> String {
+    let mut found = None;
+    until("a master of Redis", Duration::from_secs(60), || {
+        let status = rig.run(&["status", "-o", "json"]);
+        found = (status.code == Some(0))
+            .then(|| status.json()["redis"]["master"].as_str().map(str::to_owned))
+            .flatten();
+        found.is_some()
+    });
+    found.expect("a master")
+}
+
+fn until_it_answers(rig: &Rig) {
+    until("the API server", Duration::from_secs(120), || {
+        rig.cluster.try_kubectl(&["get", "--raw=/readyz"]).is_ok()
     });
 }
 

@@ -193,10 +193,9 @@ fn redis(status: &Status) -> String {
     } else {
         bad("no quorum")
     };
-    let moved = if redis.failovers > 0 {
-        format!(", {} fail-overs", redis.failovers)
-    } else {
-        String::new()
+    let moved = match redis.failovers {
+        None | Some(0) => String::new(),
+        Some(times) => format!(", {times} fail-overs"),
     };
     format!(
         "{master}, {} replicas online, {quorum}{moved}",

@@ -13,8 +13,8 @@ use super::parts::{self, ReleaseStatus, WorkloadStatus};
 use super::{ClusterStatus, QueueStatus, Status};
 use crate::{Live, StackError};
 
-/// How long Redis may take, with the way to it: what it knows is shown beside what the API server knows, not before.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// How long Redis may take, with the way to it. A busy cluster needs a second or two for a port-forward; who asks wants to see it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is in one namespace.
 #[derive(Debug, Default)]
