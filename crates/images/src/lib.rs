@@ -16,7 +16,7 @@ mod reference;
 mod sbom;
 mod store;
 
-pub use build::{Content, ExtraFile, Program, Spec, USER, build, of_programs};
+pub use build::{Content, ExtraFile, Program, Spec, USER, build, build_changed, of_programs};
 pub use digest::Digest;
 pub use error::ImageError;
 pub use load::{How, Loaded, archive, load};

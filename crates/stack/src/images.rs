@@ -7,8 +7,8 @@ use std::time::Duration;
 use kedactl_config::{BuiltImage, Config, Delivery, Provider};
 use kedactl_exec::{Run, find};
 use kedactl_images::{
-    Credentials, How, Image, Service, Spec, Store, archive, build, kind_nodes, load, push, redis,
-    service,
+    Credentials, How, Image, Service, Spec, Store, archive, build_changed, kind_nodes, load, push,
+    redis, service,
 };
 use kedactl_plan::Sink;
 
@@ -41,7 +41,7 @@ pub(crate) async fn make(config: &Config, store: PathBuf) -> Result<Built, Stack
     let which: Vec<BuiltImage> = specs.iter().map(|(which, _)| *which).collect();
     let building = tokio::task::spawn_blocking(move || {
         let store = Store::new(store);
-        let built = specs.iter().map(|(_, spec)| build(&store, spec));
+        let built = specs.iter().map(|(_, spec)| build_changed(&store, spec));
         built.collect::<Result<Vec<Image>, _>>()
     });
     let images = match building.await {

@@ -2,11 +2,16 @@
 //! Must not take over times, owners, umask or the order of a folder from this machine.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tar::{Builder, EntryType, Header};
+
+use crate::Digest;
+use crate::store::Origin;
 
 /// The user that owns what is not the system's.
 pub const USER: u64 = 65_532;
@@ -50,6 +55,40 @@ impl Layer {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What the layer is made of, without reading its files; nothing where one cannot be looked at.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let (mut text, mut youngest) = (String::new(), UNIX_EPOCH);
+        for (path, entry) in &self.entries {
+            text += &match entry {
+                Entry::Folder { mode, owner } => format!("{path}/ {mode:o} {owner}\n"),
+                Entry::File {
+                    content: Content::Bytes(bytes),
+                    mode,
+                } => format!("{path} {mode:o} {}\n", Digest::of(bytes).as_str()),
+                Entry::File {
+                    content: Content::File(source),
+                    mode,
+                } => {
+                    let it = fs::metadata(source).ok()?;
+                    let changed =
+                        Duration::new(it.ctime().try_into().ok()?, it.ctime_nsec() as u32);
+                    youngest = youngest.max(UNIX_EPOCH + changed).max(it.modified().ok()?);
+                    format!(
+                        "{path} {mode:o} {} {} {} {:?} {changed:?}\n",
+                        it.dev(),
+                        it.ino(),
+                        it.len(),
+                        it.modified().ok()?
+                    )
+                }
+            };
+        }
+        Some(Origin {
+            key: Digest::of(text.as_bytes()),
+            youngest,
+        })
     }
 
     /// Writes the tar stream.

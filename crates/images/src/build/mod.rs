@@ -18,8 +18,8 @@ use layer::{Entry, Layer};
 
 use crate::oci::{self, Descriptor, Manifest};
 use crate::sbom::{self, Inventory};
-use crate::store::{Image, Store, Writer};
-use crate::{ImageError, Reference};
+use crate::store::{Image, Origin, Store, Writer};
+use crate::{Digest, ImageError, Reference};
 
 /// Where programs look for certificate authorities in the image.
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -31,8 +31,24 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 /// Builds the image into the store; the same specification and files give the same digest everywhere.
 ///
-/// Blocks: files are read and hashed.
+/// Blocks: files are read and hashed, and what the store has is written again, so that a spoilt store is whole.
 pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
+    make(store, spec, |_| None)
+}
+
+/// The same, but a layer whose files have not changed by what their file system says of them (device, inode, size, times)
+/// is not read again.
+///
+/// Blocks: files are looked at, and those that changed are read and hashed.
+pub fn build_changed(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
+    make(store, spec, |origin| store.known(origin))
+}
+
+fn make(
+    store: &Store,
+    spec: &Spec,
+    known: impl Fn(&Origin) -> Option<(Digest, u64)>,
+) -> Result<Image, ImageError> {
     // A wrong name shall not cost the work first.
     Reference::new(&spec.repository, "tag").map_err(|error| match error {
         ImageError::Reference { reason, .. } => ImageError::Reference {
@@ -47,7 +63,19 @@ pub fn build(store: &Store, spec: &Spec) -> Result<Image, ImageError> {
     let mut writer = store.write()?;
     let mut descriptors = Vec::new();
     for layer in layers.iter().filter(|layer| !layer.is_empty()) {
-        let (digest, size) = writer.blob(|out| layer.write(out))?;
+        let origin = layer.origin();
+        let blob = match origin.as_ref().and_then(&known) {
+            Some(blob) => blob,
+            None => {
+                let blob = writer.blob(|out| layer.write(out))?;
+                // What changed while it was read is something else now.
+                if let Some(origin) = origin.filter(|it| layer.origin().as_ref() == Some(it)) {
+                    writer.know(&origin, &blob)?;
+                }
+                blob
+            }
+        };
+        let (digest, size) = blob;
         descriptors.push(Descriptor::new(oci::LAYER, digest, size));
     }
     let config = writer.document(oci::CONFIG, &config(spec, &closure, &descriptors))?;

@@ -2,9 +2,11 @@
 //! Must not change a blob: what is there is complete and is what its name says, or `check` says so.
 
 mod check;
+mod known;
 mod writer;
 
 pub use check::Checked;
+pub(crate) use known::Origin;
 pub(crate) use writer::Writer;
 
 use std::fs::{self, File};

@@ -22,7 +22,7 @@ const BUFFER: usize = 1 << 20;
 /// The one writer of a store; others wait until it is gone.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    store: Store,
+    pub(super) store: Store,
     index: Index,
     _lock: File,
 }
@@ -139,7 +139,7 @@ impl Writer {
         self.index.manifests.retain(|entry| !named(entry));
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ImageError> {
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ImageError> {
         let path = self.store.path.join(name);
         let ingest = self.store.path.join(INGEST);
         let mut file = NamedTempFile::new_in(&ingest).map_err(ImageError::writing(&ingest))?;
@@ -177,6 +177,7 @@ impl Writer {
                 fs::remove_file(&path).map_err(ImageError::writing(&path))?;
             }
         }
+        self.forget_unknown()?;
         Ok(freed)
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! It must not look into images.
 
-use crate::support::{Scratch, spec};
-use kedactl_images::{Freed, ImageError, build};
-use std::fs;
+use crate::support::{self, Scratch, spec};
+use kedactl_images::{Freed, Image, ImageError, Spec, build, build_changed};
+use kedactl_testkit::until;
+use std::fs::{self, File};
+use std::time::Duration;
 
 #[test]
 fn an_image_is_found_by_its_whole_name_and_the_newest_by_its_last_part() {
@@ -82,6 +84,55 @@ fn a_spoilt_blob_is_whole_again_after_a_build() {
     fs::write(&layer, bytes).unwrap();
     scratch.image("a");
     assert!(scratch.store.check().unwrap().problems.is_empty());
+}
+
+#[test]
+fn a_layer_is_read_again_when_one_of_its_files_has_changed_and_only_then() {
+    let scratch = Scratch::new();
+    let program = scratch.dir.path().join("program");
+    fs::copy(support::program("sort"), &program).unwrap();
+    let spec = Spec::of_programs("kedactl.local/known", std::slice::from_ref(&program));
+    let built = || build_changed(&scratch.store, &spec).unwrap();
+    let first = built();
+    let spoil = |image: &Image| {
+        let layer = &image.layers.last().unwrap().digest;
+        let path = scratch.store.path().join("blobs/sha256").join(layer.hex());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[1000] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    let whole = || scratch.store.check().unwrap().problems.is_empty();
+
+    // Once it is old enough, nothing is read: what is spoilt stays so, until a build that believes nothing.
+    until(
+        "a program that is old enough",
+        Duration::from_secs(30),
+        || {
+            built();
+            spoil(&first);
+            let left_alone = {
+                built();
+                !whole()
+            };
+            build(&scratch.store, &spec).unwrap();
+            assert!(whole());
+            left_alone
+        },
+    );
+
+    // Other bytes of the same length, and a time that was set back: the file system's own time tells.
+    let before = fs::metadata(&program).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&program).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&program, bytes).unwrap();
+    File::options()
+        .write(true)
+        .open(&program)
+        .unwrap()
+        .set_modified(before)
+        .unwrap();
+    assert_ne!(built().manifest, first.manifest);
 }
 
 #[test]
