@@ -61,7 +61,7 @@ pub async fn down(
     let mut outcome = DownOutcome::default();
     let work = async {
         match &record.kind {
-            Some(name) if request.purge => {
+            Some(name) if request.purge && Kind::made_here(&request.home.kind(), name) => {
                 end_tunnel(request, sink, &mut outcome).await?;
                 delete_cluster(request, &record, name, sink, &control.stop, &mut outcome).await
             }
@@ -119,10 +119,6 @@ async fn delete_cluster(
     stop: &CancellationToken,
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
-    if !Kind::made_here(&request.home.kind(), name) {
-        // Its making never began.
-        return Ok(());
-    }
     let step = Step::start(sink, "cluster", "cluster");
     let driver = place::driver(&request.home, &record.config)?;
     let deleted = driver.delete(name, stop).await.map_err(StackError::from);

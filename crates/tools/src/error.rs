@@ -184,7 +184,10 @@ impl ToolError {
             }
             Self::TooOld { program, needed, .. } => format!("install {program} {needed} or newer"),
             Self::OtherCluster { name } => {
-                format!("delete it (`kind delete cluster --name {name}`), or give this one another name")
+                format!(
+                    "leave out kind.config and kind.image to take a cluster of somebody else as it is, name another one by \
+                     kind.cluster, or delete this one where it is yours: `kind delete cluster --name {name}`"
+                )
             }
             Self::Refused { said, .. } => return hint_of(said).map(str::to_owned),
             _ => return None,

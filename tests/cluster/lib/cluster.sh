@@ -143,8 +143,10 @@ lab_down() {
 lab_env() {
   use_cluster
   [ -e "$state/made" ] || die "there is no cluster $name; start it: tests/cluster/lab up $name"
+  [ $way = private ] || published_image
   cat <<END
 export KUBECONFIG='$kubeconfig' KEDACTL_TEST_KUBECONFIG='$kubeconfig' KEDACTL_TEST_CLUSTER='$kind_name'
+export KEDACTL_TEST_NODE_IMAGE='$([ $way = docker ] && echo "$published" || echo "$node_image")' KEDACTL_TEST_MANIFESTS='$cache/manifests'
 export NS='${enter[*]}'$([ $way = docker ] || echo " DOCKER_HOST='$DOCKER_HOST'")
 export PATH='$programs':"\$PATH"
 END

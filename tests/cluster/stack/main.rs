@@ -8,6 +8,7 @@
 #[path = "../cluster.rs"]
 mod cluster;
 mod faults;
+mod kind;
 mod life;
 mod load;
 mod rig;

@@ -18,6 +18,8 @@ pub(crate) struct Rig {
     pub(crate) name: String,
     pub(crate) port: u16,
     values: std::path::PathBuf,
+    /// Options that say which cluster; the run's own unless a test says otherwise.
+    place: Option<Vec<String>>,
 }
 
 impl Rig {
@@ -44,7 +46,14 @@ impl Rig {
             name,
             port,
             values,
+            place: None,
         }
+    }
+
+    /// From now on with a kind cluster of the stack's own, and these values on top.
+    pub(crate) fn on_a_kind_cluster(&mut self, more: &str) {
+        self.place = Some(["--provider", "kind"].map(str::to_owned).into());
+        self.context.write("more.yaml", more);
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -70,9 +79,15 @@ impl Rig {
 
     /// Options that say which cluster, and the values.
     pub(crate) fn place(&self) -> Vec<String> {
+        let mut all = self.place.clone().unwrap_or_else(|| self.of_this_run());
+        all.extend(self.values());
+        all
+    }
+
+    fn of_this_run(&self) -> Vec<String> {
         let uid = self.cluster_uid();
         let context = self.cluster.kubectl(&["config", "current-context"]);
-        let mut all: Vec<String> = [
+        [
             "--provider",
             "context",
             "--kubeconfig",
@@ -83,9 +98,7 @@ impl Rig {
             &uid[..8],
         ]
         .map(str::to_owned)
-        .into();
-        all.extend(self.values());
-        all
+        .into()
     }
 
     pub(crate) fn values(&self) -> Vec<String> {

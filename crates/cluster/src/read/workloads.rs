@@ -12,7 +12,7 @@ use crate::names::STACK_LABEL;
 use crate::object::{annotation, items, label, number, text};
 
 /// Something that keeps a number of pods.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct WorkloadView {
     /// Its namespace.
     pub namespace: String,

@@ -80,12 +80,34 @@ async fn space(live: &Live, name: &str) -> (Space, Vec<String>) {
     );
     let mut gaps = Vec::new();
     let what = |kind: &str| format!("{kind} of namespace {name}");
-    let space = Space {
+    let mut space = Space {
         releases: or_gap(releases, &what("releases"), &mut gaps),
         workloads: or_gap(workloads, &what("workloads"), &mut gaps),
         pods: or_gap(pods, &what("pods"), &mut gaps),
     };
+    let config = &live.record().config;
+    if name != config.namespace && name != config.keda.namespace {
+        let declared: Vec<&str> = config
+            .wanted_releases()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let Space {
+            pods, workloads, ..
+        } = &mut space;
+        pods.retain(|pod| is_of_a_release(&pod.name, workloads, &declared));
+    }
     (space, gaps)
+}
+
+/// A namespace that is shared with others (kube-system) shows what our releases have in it, and nothing else.
+fn is_of_a_release(pod: &str, workloads: &[WorkloadView], declared: &[&str]) -> bool {
+    workloads.iter().any(|it| {
+        let made_it = pod
+            .strip_prefix(&it.name)
+            .is_some_and(|rest| rest.starts_with('-'));
+        let release = it.release.as_deref();
+        made_it && release.is_some_and(|name| declared.contains(&name))
+    })
 }
 
 fn or_gap<T>(
@@ -155,4 +177,33 @@ async fn numbers(live: &Live) -> Result<QueueStatus, String> {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_namespace_shows_the_pods_of_our_releases_alone() {
+        let workload = |name: &str, release: Option<&str>| WorkloadView {
+            name: name.to_owned(),
+            release: release.map(str::to_owned),
+            ..WorkloadView::default()
+        };
+        let all = [
+            workload("metrics-server", Some("metrics-server")),
+            workload("coredns", None),
+            workload("cilium-operator", Some("cilium")),
+        ];
+        let shown = |pod: &str| is_of_a_release(pod, &all, &["metrics-server"]);
+        assert!(shown("metrics-server-76f4cd7679-qftvw"));
+        for other in [
+            "metrics-serverless-1",
+            "coredns-5-x",
+            "cilium-operator-1",
+            "etcd-node",
+        ] {
+            assert!(!shown(other), "{other}");
+        }
+    }
 }

@@ -94,6 +94,16 @@ impl Spec {
         Ok((config, hash))
     }
 
+    /// Whether a cluster from another hand will do: nothing is said of what it is made from.
+    fn takes_any(&self) -> bool {
+        let nothing = match &self.config {
+            Value::Null => true,
+            Value::Object(map) => map.is_empty(),
+            _ => false,
+        };
+        nothing && self.image.is_none()
+    }
+
     fn check_name(&self) -> Result<(), ToolError> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         let well = self
@@ -167,6 +177,8 @@ impl Kind {
                 Ok(!begun)
             }
             Seen::Silent | Seen::Answers { config: None } if begun => Ok(false),
+            // Somebody else's, and nothing is asked of it: whether it is let in is for its identity to say.
+            Seen::Answers { config: None } if spec.takes_any() => Ok(true),
             Seen::Answers { .. } => Err(ToolError::OtherCluster {
                 name: spec.name.clone(),
             }),

@@ -172,6 +172,23 @@ async fn a_failed_creation_leaves_logs_and_no_containers() {
 }
 
 #[tokio::test]
+async fn a_cluster_of_somebody_else_will_do_where_nothing_is_said_of_what_it_is_made_from() {
+    let lab = Lab::new();
+    let clusters = lab.directory.path().join("clusters");
+    std::fs::create_dir_all(&clusters).unwrap();
+    std::fs::write(clusters.join("lab"), "whole").unwrap();
+    let never = CancellationToken::new();
+    let theirs = Seen::Answers { config: None };
+    let mut any = lab.spec();
+    any.config = json!({});
+    let taken = lab.ensure(&any, theirs.clone(), &never).await.unwrap();
+    assert_eq!(taken, Ensured::Adopted);
+    any.image = Some("node:1".to_owned());
+    let refused = lab.ensure(&any, theirs, &never).await.unwrap_err();
+    assert!(refused.hint().unwrap().contains("leave out kind.config"));
+}
+
+#[tokio::test]
 async fn a_cluster_of_somebody_else_is_never_deleted() {
     let lab = Lab::new();
     let clusters = lab.directory.path().join("clusters");

@@ -1,0 +1,112 @@
+//! `--provider kind`: a cluster that is made for the stack, with KEDA and metrics-server as releases of it, and that goes
+//! with it; and one that somebody else made, which stays.
+//!
+//! It must not touch the cluster of the other tests, but for adopting it.
+
+use crate::cluster::variable;
+use crate::rig::Rig;
+use kedactl_exec::Run;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// A chart of what the test clusters install by `kubectl`: the published charts cannot be had everywhere.
+fn chart(folder: &Path, name: &str, manifests: &str) -> String {
+    let path = Path::new(&variable("KEDACTL_TEST_MANIFESTS")).join(manifests);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("{{"), "{path:?} would be read as a template");
+    // The stack makes the release's namespace.
+    let objects: Vec<&str> = text
+        .split("\n---\n")
+        .filter(|it| !it.contains("\nkind: Namespace\n") && !it.starts_with("kind: Namespace\n"))
+        .collect();
+    let chart = folder.join(name);
+    fs::create_dir_all(chart.join("templates")).unwrap();
+    fs::write(
+        chart.join("Chart.yaml"),
+        format!("apiVersion: v2\nname: {name}\nversion: 0.1.0\n"),
+    )
+    .unwrap();
+    fs::write(chart.join("templates/all.yaml"), objects.join("\n---\n")).unwrap();
+    chart.display().to_string()
+}
+
+fn kind(args: &[&str]) -> String {
+    let run = Run::new("kind").args(args.iter().copied());
+    let run = run.within(Duration::from_mins(1));
+    run.run().unwrap_or_else(|error| panic!("{error}")).stdout
+}
+
+fn clusters() -> Vec<String> {
+    kind(&["get", "clusters"])
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
+    let mut rig = Rig::new("kind");
+    let charts = rig.context.dir().join("charts");
+    let keda = chart(&charts, "keda", "keda.yaml");
+    let metrics = chart(&charts, "metrics-server", "metrics-server-10s.yaml");
+    let (name, image) = (rig.name.clone(), variable("KEDACTL_TEST_NODE_IMAGE"));
+    rig.on_a_kind_cluster(&format!(
+        "images: {{kindCluster: null}}
+kind: {{image: '{image}'}}
+releases:
+  keda: {{chart: '{keda}', repo: null, version: null, values: null}}
+  metrics-server: {{chart: '{metrics}', repo: null, version: null, values: null}}
+"
+    ));
+
+    rig.command("plan", &["--exit-code"]).check(2);
+    assert!(!clusters().contains(&name), "a plan makes nothing");
+    let up = rig.up(&["-o", "json"]).expect(0).json();
+    assert_eq!(up["changed"], true);
+    assert_eq!(up["left_alone"], serde_json::json!([]));
+    assert!(clusters().contains(&name));
+    let again = rig.up(&["-o", "json"]).expect(0).json();
+    assert_eq!(again["changed"], false, "{again}");
+    println!("up {} ms, again {} ms", up["took_ms"], again["took_ms"]);
+
+    // Real KEDA from its release scales real workers.
+    let load = [
+        "load",
+        "--rps",
+        "50",
+        "--duration",
+        "10s",
+        "--wait-zero",
+        "120s",
+    ];
+    let slo = ["--slo", "lost=0,duplicated=0,p99<60s", "-o", "json"];
+    let done = rig.run(&[&load[..], &slo].concat()).expect(0).json();
+    assert_eq!(done["audit"]["done"], 500);
+    assert!(done["scaling"]["to_zero_s"].is_number(), "{done}");
+
+    // Without --purge the cluster stays, and so does what a next `up` goes on with.
+    let down = rig.run(&["down", "-o", "json"]).expect(0).json();
+    let releases = serde_json::json!(["metrics-server", "redis", "keda"]);
+    assert_eq!(down["releases"], releases);
+    assert!(clusters().contains(&name));
+    rig.run(&["down", "--purge"]).check(0);
+    assert!(!clusters().contains(&name));
+    rig.run(&["down", "--purge"]).check(0);
+}
+
+#[test]
+fn a_cluster_that_somebody_else_made_is_adopted_by_its_identity_and_stays() {
+    let mut rig = Rig::new("adopted");
+    let cluster = variable("KEDACTL_TEST_CLUSTER");
+    rig.on_a_kind_cluster(&format!("kind: {{cluster: {cluster}}}\n"));
+    let refused = rig.up(&[]).expect(5);
+    assert!(refused.stderr.contains("--allow-cluster"), "{refused:?}");
+    let uid = rig.cluster_uid();
+    rig.up(&["--allow-cluster", &uid[..8]]).check(0);
+    // Known from now on.
+    rig.up(&[]).check(0);
+    rig.run(&["down", "--purge"]).check(0);
+    assert!(clusters().contains(&cluster));
+    assert_eq!(rig.leftovers(), Vec::<String>::new());
+}
