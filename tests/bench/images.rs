@@ -1,11 +1,15 @@
 //! How fast an image reaches a node: the first load, and the load after one program changed, beside the import of the
-//! whole archive by `ctr`, both into a real containerd of this run.
+//! whole archive by `ctr`, both into a real containerd of this run; and onto a real kind node, where it runs as
+//! `tests/cluster/lab exec -- cargo xtask bench images`.
 //!
 //! It must not count the making of the archive that the peer reads: it gets a finished file.
 
 use crate::report::{Goal, Report};
+use anyhow::Context as _;
+use kedactl_exec::Run;
 use kedactl_images::{
-    ContainerdSocket, Content, ExtraFile, Image, Spec, Store, archive, build, load,
+    ContainerdSocket, Content, DockerContainer, ExtraFile, Image, NodeShell, Spec, Store, archive,
+    build, kind_nodes, load,
 };
 use kedactl_plan::Discard;
 use kedactl_testkit::Containerd;
@@ -42,14 +46,33 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     };
     std::fs::write(bench.shared(), noise(SHARED, 1))?;
     bench.first_load(report)?;
-    bench.reload(report)
+    let node = Containerd::start();
+    let own = [ContainerdSocket::new(node.socket())];
+    bench.reload(report, "images", &own, |archive| import(&node, archive))?;
+    let Some(cluster) = cluster() else {
+        report.note("images.kind: not measured, no test cluster: `tests/cluster/lab exec -- …`");
+        return Ok(());
+    };
+    let engine = Path::new("docker");
+    let nodes = bench.runtime.block_on(kind_nodes(engine, &cluster))?;
+    let node = nodes.first().context("a node")?.clone();
+    let reloaded = bench.reload(report, "images.kind", &nodes[..1], |archive| {
+        import_into(&node, archive)
+    });
+    take_away(&node)?;
+    reloaded
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one setting of this suite")]
+fn cluster() -> Option<String> {
+    std::env::var("KEDACTL_TEST_CLUSTER").ok()
 }
 
 impl Bench {
     fn first_load(&self, report: &mut Report) -> anyhow::Result<()> {
         let image = self.image(0)?;
         let (ours, theirs) = (Containerd::start(), Containerd::start());
-        let took = self.load(&ours, &image)?;
+        let took = self.load(&[ContainerdSocket::new(ours.socket())], &image)?;
         let peer = import(&theirs, &self.archive(&image)?)?;
         let peer = Some(("ctr-import", peer));
         report.figure(
@@ -62,35 +85,31 @@ impl Bench {
         Ok(())
     }
 
-    fn reload(&self, report: &mut Report) -> anyhow::Result<()> {
-        let node = Containerd::start();
-        self.load(&node, &self.image(0)?)?;
+    /// Two images in turn that differ in one program: one by us, one by the peer.
+    fn reload<N: NodeShell + Clone>(
+        &self,
+        report: &mut Report,
+        prefix: &str,
+        node: &[N],
+        import: impl Fn(&Path) -> anyhow::Result<f64>,
+    ) -> anyhow::Result<()> {
+        self.load(node, &self.image(0)?)?;
         let (mut builds, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         for turn in 0..TIMES {
             let start = Instant::now();
             let image = self.image(1 + 2 * turn)?;
             builds.push(start.elapsed().as_secs_f64());
-            ours.push(self.load(&node, &image)?);
+            ours.push(self.load(node, &image)?);
             let other = self.image(2 + 2 * turn)?;
-            theirs.push(import(&node, &self.archive(&other)?)?);
+            theirs.push(import(&self.archive(&other)?)?);
         }
         let (ours, theirs) = (median(ours), median(theirs));
         let peer = Some(("ctr-import", theirs));
-        report.figure(
-            "images.reload_one_program",
-            ours,
-            "s",
-            peer,
-            Goal::AtMost(1.0),
-        );
-        report.figure(
-            "images.reload_ratio",
-            ours,
-            "s",
-            peer,
-            Goal::RatioAtMost(0.5),
-        );
-        report.figure("images.build_110mb", median(builds), "s", None, Goal::None);
+        let (whole, ratio) = (Goal::AtMost(1.0), Goal::RatioAtMost(0.5));
+        let name = |what: &str| format!("{prefix}.{what}");
+        report.figure(&name("reload_one_program"), ours, "s", peer, whole);
+        report.figure(&name("reload_ratio"), ours, "s", peer, ratio);
+        report.figure(&name("build_110mb"), median(builds), "s", None, Goal::None);
         Ok(())
     }
 
@@ -114,12 +133,11 @@ impl Bench {
     }
 
     /// Seconds from the first question to the last answer of the node.
-    fn load(&self, node: &Containerd, image: &Image) -> anyhow::Result<f64> {
-        let nodes = [ContainerdSocket::new(node.socket())];
+    fn load<N: NodeShell + Clone>(&self, nodes: &[N], image: &Image) -> anyhow::Result<f64> {
         let start = Instant::now();
         let images = std::slice::from_ref(image);
         self.runtime
-            .block_on(load(&self.store, images, &nodes, &Discard))?;
+            .block_on(load(&self.store, images, nodes, &Discard))?;
         Ok(start.elapsed().as_secs_f64())
     }
 
@@ -142,6 +160,25 @@ fn import(node: &Containerd, archive: &Path) -> anyhow::Result<f64> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(took)
+}
+
+/// The same on a kind node, its standard input the archive, as `kind load image-archive` does it.
+fn import_into(node: &DockerContainer, archive: &Path) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let run = Run::new(&node.engine).args(["exec", "-i", &node.container]);
+    let run = run.args(["ctr", "-n", "k8s.io", "images", "import", "-"]);
+    let mut file = std::fs::File::open(archive)?;
+    run.run_fed(move |out: &mut dyn std::io::Write| std::io::copy(&mut file, out).map(drop))?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// The node is shared: nothing of this run stays on it.
+fn take_away(node: &DockerContainer) -> anyhow::Result<()> {
+    let script = "ctr -n k8s.io images ls -q | grep -F kedactl.local/bench | xargs ctr -n k8s.io images rm --sync";
+    Run::new(&node.engine)
+        .args(["exec", &node.container, "sh", "-c", script])
+        .run()?;
+    Ok(())
 }
 
 /// Bytes that do not compress, the same for the same seed.

@@ -1,10 +1,11 @@
-//! `kedactl-bench [queue|api|load|images|cli]…`: every performance promise beside a peer or a floor of the same run.
+//! `kedactl-bench [queue|api|load|images|cli|cluster]…`: every performance promise beside a peer or a floor of the same run.
 //!
 //! It must not run inside the test suite: figures are for people and for docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
 
 mod api;
 mod cli;
+mod cluster;
 mod images;
 mod load;
 mod performance;
@@ -33,6 +34,7 @@ enum Suite {
     Load,
     Images,
     Cli,
+    Cluster,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -46,6 +48,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 Suite::Load => load::run(&mut report)?,
                 Suite::Images => images::run(&mut report)?,
                 Suite::Cli => cli::run(&mut report)?,
+                Suite::Cluster => cluster::run(&mut report)?,
             }
         }
     }

@@ -4,6 +4,10 @@
 //! and says so. Each test works in namespaces of its own, which end with it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::print_stdout,
+    reason = "figures of a run belong beside its result"
+)]
 
 mod acceptance;
 mod cluster;

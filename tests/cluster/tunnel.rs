@@ -2,6 +2,8 @@
 //!
 //! It must run inside the cluster's network, with its environment (`tests/cluster/lab exec`); it is no part of `cargo test`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use kedactl_exec::{ProcId, Signal};
 use kedactl_testkit::until;
 use kedactl_tests::{Context, Outcome};
@@ -42,7 +44,7 @@ spec:
   ports: [{port: PORT, targetPort: 8080}]
 "#;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn variable(name: &str) -> String {
     std::env::vars_os()

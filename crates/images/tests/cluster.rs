@@ -1,7 +1,9 @@
 //! Loading onto the nodes of a real Kubernetes cluster, by its container engine.
 //!
-//! It must not run where no cluster was prepared: `./test --all` names one in KEDACTL_TEST_CLUSTER, and a run without
+//! It must not run where no cluster was prepared: `./test --all` names one in `KEDACTL_TEST_CLUSTER`, and a run without
 //! one fails rather than prove nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use kedactl_exec::Run;
 use kedactl_images::{

@@ -55,7 +55,7 @@ pub(crate) const ALL: &[Fault] = &[
 
 /// Waits until a worker works, so that there is something to lose.
 pub(crate) fn until_working(rig: &Rig) {
-    until("a ready worker", Duration::from_secs(60), || {
+    until("a ready worker", Duration::from_mins(1), || {
         let found = rig
             .cluster
             .json(&["-n", rig.namespace(), "get", "deployment", "worker"]);
@@ -66,7 +66,7 @@ pub(crate) fn until_working(rig: &Rig) {
 /// The pod of Redis' master, as `status` names it.
 fn master(rig: &Rig) -> String {
     let mut found = None;
-    until("a master of Redis", Duration::from_secs(60), || {
+    until("a master of Redis", Duration::from_mins(1), || {
         let status = rig.run(&["status", "-o", "json"]);
         found = (status.code == Some(0))
             .then(|| status.json()["redis"]["master"].as_str().map(str::to_owned))
@@ -77,7 +77,7 @@ fn master(rig: &Rig) -> String {
 }
 
 fn until_it_answers(rig: &Rig) {
-    until("the API server", Duration::from_secs(120), || {
+    until("the API server", Duration::from_mins(2), || {
         rig.cluster.try_kubectl(&["get", "--raw=/readyz"]).is_ok()
     });
 }

@@ -14,7 +14,11 @@ use std::time::Duration;
 fn chart(folder: &Path, name: &str, manifests: &str) -> String {
     let path = Path::new(&variable("KEDACTL_TEST_MANIFESTS")).join(manifests);
     let text = fs::read_to_string(&path).unwrap();
-    assert!(!text.contains("{{"), "{path:?} would be read as a template");
+    assert!(
+        !text.contains("{{"),
+        "{} would be read as a template",
+        path.display()
+    );
     // The stack makes the release's namespace.
     let objects: Vec<&str> = text
         .split("\n---\n")

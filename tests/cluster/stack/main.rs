@@ -4,6 +4,10 @@
 //! namespaces and a state folder of its own, and ends with its test.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::print_stdout,
+    reason = "figures of a run belong beside its result"
+)]
 
 #[path = "../cluster.rs"]
 mod cluster;

@@ -34,9 +34,7 @@ impl Rig {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{purpose}-{}-{count}", std::process::id());
         let mut context = Context::new(env!("CARGO_BIN_EXE_kedactl-under-test"));
-        for variable in ["DOCKER_HOST"] {
-            context = context.with_env(variable, &crate::cluster::variable(variable));
-        }
+        context = context.with_env("DOCKER_HOST", &variable("DOCKER_HOST"));
         let port = kedactl_testkit::free_port();
         let values = context.write("values.yaml", &values(&name, port));
         context.write("more.yaml", more);
@@ -196,9 +194,11 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         let ended = self.run(&["down", "--purge", "--release-finalizers"]);
-        if ended.code != Some(0) && !std::thread::panicking() {
-            panic!("down: {ended:?}");
-        }
+        // A second panic would hide the first.
+        assert!(
+            ended.code == Some(0) || std::thread::panicking(),
+            "down: {ended:?}"
+        );
     }
 }
 

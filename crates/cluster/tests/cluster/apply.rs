@@ -5,7 +5,7 @@ use std::time::Duration;
 use kedactl_cluster::{Adopt, Error, Inventory, Outcome, Run};
 use serde_json::json;
 
-use crate::lab::{Lab, SLEEP, changes, lab, version};
+use crate::lab::{Lab, SLEEP, changes, lab, options, version};
 
 fn all(lab: &Lab) -> Vec<serde_json::Value> {
     vec![
@@ -88,7 +88,7 @@ async fn a_hand_edit_is_told_and_put_back_on_request() {
             ".spec.template.spec.terminationGracePeriodSeconds"
         );
         assert!(error.hint().unwrap().contains("--revert-edits"));
-        let mut options = lab.options();
+        let mut options = options();
         options.revert_edits = true;
         let (applied, _) = lab.apply_with(&objects, options).await.unwrap();
         let reverted: Vec<_> = applied.iter().flat_map(|it| it.reverted.clone()).collect();
@@ -120,7 +120,7 @@ async fn a_controllers_field_is_never_taken() {
         let config = lab.at("v1", "ConfigMap", "config");
         lab.merge(&config, "some-operator", json!({"data": {"key": "theirs"}}))
             .await;
-        let mut options = lab.options();
+        let mut options = options();
         options.revert_edits = true;
         let error = lab.apply_with(&objects, options).await.unwrap_err();
         assert!(
@@ -193,7 +193,7 @@ async fn a_foreign_object_stops_the_run_before_it_writes() {
                 .unwrap()
                 .is_none()
         );
-        let mut options = lab.options();
+        let mut options = options();
         options.adopt = Adopt::Unowned;
         let helms = [lab.map("helms", "ours")];
         let error = lab.apply_with(&helms, options.clone()).await.unwrap_err();
@@ -223,7 +223,7 @@ async fn a_foreign_object_stops_the_run_before_it_writes() {
 async fn a_run_that_dies_after_writing_its_inventory_is_made_good() {
     lab("killed", |lab| async move {
         let doomed = [lab.map("a", "1"), lab.map("never", "1")];
-        let run = Run::begin(&lab.cluster, &lab.stack, &doomed, &[], lab.options())
+        let run = Run::begin(&lab.cluster, &lab.stack, &doomed, &[], options())
             .await
             .unwrap();
         drop(run);

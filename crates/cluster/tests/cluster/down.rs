@@ -10,7 +10,7 @@ use kedactl_cluster::{
 use kedactl_plan::{Discard, Step};
 use serde_json::{Value as Json, json};
 
-use crate::lab::{Lab, SLEEP, lab};
+use crate::lab::{Lab, SLEEP, lab, options};
 
 async fn down(lab: &Lab, data: Data) -> Option<Vec<Removed>> {
     let mut options = DownOptions::new(Holder::own("test@here"));
@@ -57,46 +57,50 @@ async fn a_namespace_with_a_scaler_goes_and_the_second_time_is_nothing() {
     .await;
 }
 
+/// A Secret that was made once and got a key later; what was there stays.
+async fn completed_secret(lab: &Lab) -> ObjectRef {
+    let wanted: BTreeMap<String, Wanted> = [("password".to_owned(), Wanted::Random(32))].into();
+    let (secret, made) = ensure_secret(&lab.cluster, &lab.stack, &lab.namespace, "redis", &wanted)
+        .await
+        .unwrap();
+    assert_eq!(made, Made::Created);
+    let first = read_secret(&lab.cluster, &lab.namespace, "redis")
+        .await
+        .unwrap();
+    let more: BTreeMap<String, Wanted> = [
+        ("password".to_owned(), Wanted::Given("other".into())),
+        ("token".to_owned(), Wanted::Given("t".into())),
+    ]
+    .into();
+    let (_, made) = ensure_secret(&lab.cluster, &lab.stack, &lab.namespace, "redis", &more)
+        .await
+        .unwrap();
+    assert_eq!(made, Made::Completed);
+    let now = read_secret(&lab.cluster, &lab.namespace, "redis")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        now["password"],
+        first.unwrap()["password"],
+        "what is there stays"
+    );
+    assert_eq!(now["token"], "t");
+    secret
+}
+
 #[tokio::test]
 async fn data_and_generated_secrets_stay_until_they_are_purged() {
     lab("keep", |lab| async move {
-        let wanted: BTreeMap<String, Wanted> = [("password".to_owned(), Wanted::Random(32))].into();
         lab.create(lab.home()).await;
-        let (secret, made) =
-            ensure_secret(&lab.cluster, &lab.stack, &lab.namespace, "redis", &wanted)
-                .await
-                .unwrap();
-        assert_eq!(made, Made::Created);
-        let first = read_secret(&lab.cluster, &lab.namespace, "redis")
-            .await
-            .unwrap();
-        let more: BTreeMap<String, Wanted> = [
-            ("password".to_owned(), Wanted::Given("other".into())),
-            ("token".to_owned(), Wanted::Given("t".into())),
-        ]
-        .into();
-        let (_, made) = ensure_secret(&lab.cluster, &lab.stack, &lab.namespace, "redis", &more)
-            .await
-            .unwrap();
-        assert_eq!(made, Made::Completed);
-        let now = read_secret(&lab.cluster, &lab.namespace, "redis")
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            now["password"],
-            first.unwrap()["password"],
-            "what is there stays"
-        );
-        assert_eq!(now["token"], "t");
-
+        let secret = completed_secret(&lab).await;
         let objects = [lab.map("config", "1"), claim(&lab)];
         let run = Run::begin(
             &lab.cluster,
             &lab.stack,
             &objects,
             std::slice::from_ref(&secret),
-            lab.options(),
+            options(),
         )
         .await
         .unwrap();

@@ -81,6 +81,10 @@ fn resource(it: &ObjectRef) -> ApiResource {
     ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, version, &it.kind))
 }
 
+pub(crate) fn options() -> Options {
+    Options::new(Holder::own("test@here"))
+}
+
 impl Lab {
     fn api(&self, it: &ObjectRef) -> Api<DynamicObject> {
         let client = self.cluster.client().clone();
@@ -169,15 +173,11 @@ impl Lab {
             .unwrap();
     }
 
-    pub(crate) fn options(&self) -> Options {
-        Options::new(Holder::own("test@here"))
-    }
-
     pub(crate) async fn apply(
         &self,
         objects: &[Json],
     ) -> Result<(Vec<Applied>, Vec<Removed>), Error> {
-        self.apply_with(objects, self.options()).await
+        self.apply_with(objects, options()).await
     }
 
     pub(crate) async fn apply_with(

@@ -140,7 +140,7 @@ async fn logs_go_on_over_a_pod_that_is_replaced() {
         let api: kube::Api<k8s_openapi::api::core::v1::Pod> = kube::Api::namespaced(lab.cluster.client().clone(), &lab.namespace);
         api.delete(&pod.name, &kube::api::DeleteParams::default()).await.unwrap();
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let deadline = Duration::from_secs(60);
+        let deadline = Duration::from_mins(1);
         tokio::time::timeout(deadline, async {
             while seen.len() < 2 || seen.iter().any(|(name, it)| *name != pod.name && it.len() < 5) {
                 let line = lines.recv().await.unwrap();

@@ -71,7 +71,7 @@ async fn as_account(lab: &Lab, rules: serde_json::Value) -> Cluster {
         ..Default::default()
     };
     let token = accounts
-        .create_token_request("limited", &Default::default(), &request)
+        .create_token_request("limited", &kube::api::PostParams::default(), &request)
         .await
         .unwrap()
         .status

@@ -63,19 +63,7 @@ fn make(
     let mut writer = store.write()?;
     let mut descriptors = Vec::new();
     for layer in layers.iter().filter(|layer| !layer.is_empty()) {
-        let origin = layer.origin();
-        let blob = match origin.as_ref().and_then(&known) {
-            Some(blob) => blob,
-            None => {
-                let blob = writer.blob(|out| layer.write(out))?;
-                // What changed while it was read is something else now.
-                if let Some(origin) = origin.filter(|it| layer.origin().as_ref() == Some(it)) {
-                    writer.know(&origin, &blob)?;
-                }
-                blob
-            }
-        };
-        let (digest, size) = blob;
+        let (digest, size) = blob(&mut writer, layer, &known)?;
         descriptors.push(Descriptor::new(oci::LAYER, digest, size));
     }
     let config = writer.document(oci::CONFIG, &config(spec, &closure, &descriptors))?;
@@ -95,6 +83,24 @@ fn make(
     writer.image(&reference, manifest);
     writer.commit()?;
     store.image(&reference.to_string())
+}
+
+/// The blob of a layer: the known one, or one that is made now and known from then on.
+fn blob(
+    writer: &mut Writer,
+    layer: &Layer,
+    known: impl Fn(&Origin) -> Option<(Digest, u64)>,
+) -> Result<(Digest, u64), ImageError> {
+    let origin = layer.origin();
+    if let Some(blob) = origin.as_ref().and_then(known) {
+        return Ok(blob);
+    }
+    let blob = writer.blob(|out| layer.write(out))?;
+    // What changed while it was read is something else now.
+    if let Some(origin) = origin.filter(|it| layer.origin().as_ref() == Some(it)) {
+        writer.know(&origin, &blob)?;
+    }
+    Ok(blob)
 }
 
 /// The layer that images share: the loader, libraries, users, certificates.

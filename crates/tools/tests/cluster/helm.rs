@@ -11,7 +11,7 @@ use kedactl_tools::{CancellationToken, ToolError};
 
 use crate::lab::{Lab, WITHIN, helms, image, name};
 
-/// A ConfigMap, and a hook that never ends where it is wanted.
+/// A `ConfigMap`, and a hook that never ends where it is wanted.
 fn chart(at: &Path) -> PathBuf {
     let chart = at.join("small");
     let (image, tag) = image();
@@ -116,9 +116,9 @@ impl Case {
             let home = self.lab.state(&self.program).join("helm/cache");
             let helms = procfs::marked("HELM_CACHE_HOME", &home.to_string_lossy());
             assert!(!helms.is_empty());
-            helms
-                .into_iter()
-                .for_each(|helm| assert!(helm.signal(Signal::KILL).unwrap()));
+            for helm in helms {
+                assert!(helm.signal(Signal::KILL).unwrap());
+            }
         };
         let (cut, ()) = tokio::join!(self.apply("{hang: true}", false, &cancel), hang);
         cut.unwrap_err();

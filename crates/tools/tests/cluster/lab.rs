@@ -8,7 +8,7 @@ use kedactl_exec::Run;
 use kedactl_tools::helm::{Cluster, Helm, Settings};
 use kedactl_tools::{CancellationToken, Mask, Release, ReleaseName};
 
-pub(crate) const WITHIN: Duration = Duration::from_secs(240);
+pub(crate) const WITHIN: Duration = Duration::from_mins(4);
 
 pub(crate) struct Lab {
     pub(crate) namespace: String,
