@@ -49,6 +49,28 @@ fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
     }
 }
 
+/// The same with the intervals that users have: KEDA looks every 30 seconds and waits 300 before it takes the last worker away,
+/// the HPA looks every 15 and remembers 300.
+#[test]
+#[ignore = "needs a cluster of `lab up NAME --real-intervals`, and ten minutes"]
+fn with_real_intervals_the_workers_come_and_go_as_computed() {
+    let rig = Rig::new("real").unhurried();
+    rig.up(&[]).check(0);
+    let load = ["load", "--rps", "200", "--duration", "120s", "--seed", "1"];
+    let end = ["--wait-zero", "900s", "-o", "json", "--slo"];
+    let slo = ["errors=0%,lost=0,duplicated=0,p99<60s"];
+    let (result, decisions) =
+        rig.recorded(|| rig.run(&[&load[..], &end, &slo].concat()).expect(0).json());
+    println!("{decisions}\n{}", summary(&result));
+    let scaling = &result["scaling"];
+    assert_eq!(scaling["workers_at_start"], 0, "{scaling}");
+    assert!(scaling["workers_peak"].as_u64() > Some(1), "{scaling}");
+    // Its cooldown keeps the last worker for 300 seconds after the queue was seen empty.
+    let to_zero = scaling["to_zero_s"].as_f64().unwrap();
+    assert!((270.0..600.0).contains(&to_zero), "{scaling}");
+    assert_eq!(decisions.differences().count(), 0, "{decisions}");
+}
+
 /// The HPA controller did what is computed from the same readings. KEDA's operator reads a queue that is emptied many times
 /// between two looks of the recording: where it saw another length than any that was recorded, its decision cannot be computed.
 fn computed_alike(decisions: &Report) {

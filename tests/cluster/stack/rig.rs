@@ -20,6 +20,8 @@ pub(crate) struct Rig {
     values: std::path::PathBuf,
     /// Options that say which cluster; the run's own unless a test says otherwise.
     place: Option<Vec<String>>,
+    /// The embedded layer with short intervals.
+    fast: bool,
 }
 
 impl Rig {
@@ -45,7 +47,14 @@ impl Rig {
             port,
             values,
             place: None,
+            fast: true,
         }
+    }
+
+    /// From now on with the intervals that users have.
+    pub(crate) fn unhurried(mut self) -> Self {
+        self.fast = false;
+        self
     }
 
     /// From now on with a kind cluster of the stack's own, and these values on top.
@@ -101,9 +110,9 @@ impl Rig {
 
     pub(crate) fn values(&self) -> Vec<String> {
         let values = self.values.display().to_string();
-        ["-f", "fast", "-f", &values, "-f", "more.yaml"]
-            .map(str::to_owned)
-            .into()
+        let fast: &[&str] = if self.fast { &["-f", "fast"] } else { &[] };
+        let own = ["-f", &values, "-f", "more.yaml"];
+        fast.iter().chain(&own).map(|it| (*it).to_owned()).collect()
     }
 
     pub(crate) fn cluster_uid(&self) -> String {
