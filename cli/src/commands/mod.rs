@@ -25,7 +25,11 @@ use crate::args::Command;
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use kedactl_plan::Control;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// How long threads whose result nobody wants any more may hold up the end of the program.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
@@ -114,8 +118,11 @@ fn block_on_job<T>(
 }
 
 fn block_on_one_thread<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?
-        .block_on(work)
+        .build()?;
+    let result = runtime.block_on(work);
+    // A thread that still builds or sends an image was given up; what it writes is there whole or not at all.
+    runtime.shutdown_timeout(GIVEN_UP_WITHIN);
+    result
 }

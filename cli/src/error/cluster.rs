@@ -70,6 +70,7 @@ fn of_cluster(error: &ClusterError) -> Code {
         ClusterError::NotReady(_) => Code::NotReady,
         ClusterError::Stale { .. } => Code::PlanStale,
         ClusterError::Stuck { .. } => Code::Stuck,
+        ClusterError::Stopped => Code::Interrupted,
         ClusterError::Several(all) => all.first().map_or(Code::ApiRefused, of_cluster),
     }
 }

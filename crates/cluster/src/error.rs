@@ -24,6 +24,8 @@ pub enum Class {
     Ownership,
     /// Input that cannot be used (exit 65).
     Input,
+    /// It was told to stop (exit 130 or 143).
+    Interrupted,
     /// Anything else that the API server refused.
     Api,
 }
@@ -144,6 +146,9 @@ pub enum Error {
         /// What to do.
         cure: String,
     },
+    /// It was told to stop while it waited; what it had asked for goes on by itself.
+    #[error("stopped")]
+    Stopped,
     /// Several objects failed in one step.
     #[error("{} objects failed, first: {}", .0.len(), first(.0))]
     Several(Vec<Self>),
@@ -186,6 +191,7 @@ impl Error {
             Self::Conflict(_) | Self::Foreign { .. } => Class::Ownership,
             Self::Locked { .. } | Self::LeaseLost { .. } | Self::Stale { .. } => Class::Locked,
             Self::NotReady(_) | Self::Stuck { .. } => Class::NotReady,
+            Self::Stopped => Class::Interrupted,
             Self::Several(all) => all.first().map_or(Class::Api, Self::class),
         }
     }
@@ -241,7 +247,7 @@ impl Error {
             Self::Stale { .. } => Some("make a new plan: kedactl plan --out FILE".into()),
             Self::Stuck { cure, .. } => Some(cure.clone()),
             Self::Several(all) => all.first().and_then(Self::hint),
-            Self::Malformed { .. } | Self::PlanFile { .. } => None,
+            Self::Malformed { .. } | Self::PlanFile { .. } | Self::Stopped => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kedactl_exec::ProcId;
+use kedactl_exec::{CancellationToken, ProcId};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use crate::connect::Cluster;
 use crate::error::Error;
 use crate::names::{MANAGED_BY, MANAGER, STACK_LABEL, Stack};
 use crate::object::{ObjectRef, number, resource_version, text};
+use crate::stop::until_stopped;
 
 /// How long a lock lives without being renewed.
 const LIFE: Duration = Duration::from_secs(15);
@@ -126,8 +127,13 @@ pub struct Held {
 
 impl Held {
     /// Takes the lock; waits for one whose holder does not renew it any more.
-    /// The namespace must be there.
-    pub async fn acquire(cluster: &Cluster, stack: &Stack, own: &Holder) -> Result<Self, Error> {
+    /// The namespace must be there. Told to stop, it has no lock: one that was just taken is given back.
+    pub async fn acquire(
+        cluster: &Cluster,
+        stack: &Stack,
+        own: &Holder,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
         let name = stack.lease_name();
         let reference = ObjectRef::new(
             "coordination.k8s.io/v1",
@@ -137,13 +143,18 @@ impl Held {
         );
         let mut first_seen: Option<i64> = None;
         loop {
-            let live = cluster.get(&reference).await?;
+            let live = until_stopped(stop, cluster.get(&reference)).await?;
             let now = cluster.now_us();
             let view = live.as_ref().map_or(View::Free, |it| view(it, own, now));
             match view {
                 View::Free => {
                     if let Some(version) = take(cluster, stack, &reference, live, own).await? {
-                        return Ok(Self::keep(cluster, stack, reference, own, version));
+                        let held = Self::keep(cluster, stack, reference, own, version);
+                        if stop.is_cancelled() {
+                            held.release().await?;
+                            return Err(Error::Stopped);
+                        }
+                        return Ok(held);
                     }
                 }
                 View::Held {
@@ -157,7 +168,10 @@ impl Held {
                         return Err(locked(stack, &by, now - renewed));
                     }
                     let rest = Duration::from_micros((expires - now).max(0) as u64);
-                    sleep(rest.min(Duration::from_millis(500))).await;
+                    tokio::select! {
+                        () = stop.cancelled() => return Err(Error::Stopped),
+                        () = sleep(rest.min(Duration::from_millis(500))) => {}
+                    }
                 }
             }
         }

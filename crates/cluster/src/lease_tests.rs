@@ -83,3 +83,62 @@ fn the_holder_is_named() {
     );
     assert_eq!(error.class(), crate::Class::Locked);
 }
+
+/// An API server with a lock that is free or that somebody else renews. It keeps what is written, and says stop while it writes.
+fn api_server(
+    free: bool,
+    wrote: &Arc<std::sync::Mutex<Vec<http::Method>>>,
+    stop: &CancellationToken,
+) -> Cluster {
+    let (wrote, stop) = (Arc::clone(wrote), stop.clone());
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let (wrote, stop) = (Arc::clone(&wrote), stop.clone());
+        async move {
+            let other = Holder {
+                who: "bob@other".into(),
+                boot: "another-boot".into(),
+                process: ProcId::own(),
+            };
+            let now = Timestamp::now().as_microsecond();
+            let missing =
+                json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+            let (code, body) = if request.method() != http::Method::GET {
+                wrote.lock().unwrap().push(request.method().clone());
+                stop.cancel();
+                (200, json!({"metadata": {"resourceVersion": "1"}}))
+            } else if free {
+                (404, missing)
+            } else {
+                (200, json!({"spec": spec(&other, now, 0)}))
+            };
+            let body = kube::client::Body::from(body.to_string().into_bytes());
+            http::Response::builder().status(code).body(body)
+        }
+    });
+    Cluster::over(kube::Client::new(service, "default"))
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_waits_for_no_lock_and_keeps_none() {
+    let stack = Stack::new("demo", "keda").unwrap();
+    let own = Holder::own("alice@box");
+    let wrote = Arc::default();
+
+    let stop = CancellationToken::new();
+    let held = api_server(false, &wrote, &stop);
+    let told = async {
+        sleep(Duration::from_millis(100)).await;
+        stop.cancel();
+    };
+    let (waited, ()) = tokio::join!(Held::acquire(&held, &stack, &own, &stop), told);
+    assert!(matches!(waited, Err(Error::Stopped)), "{waited:?}");
+    assert!(wrote.lock().unwrap().is_empty());
+
+    // Told while the request is on its way: what it brought is given back.
+    let stop = CancellationToken::new();
+    let free = api_server(true, &wrote, &stop);
+    let taken = Held::acquire(&free, &stack, &own, &stop).await;
+    assert!(matches!(taken, Err(Error::Stopped)), "{taken:?}");
+    let wrote = wrote.lock().unwrap();
+    assert_eq!(*wrote, [http::Method::POST, http::Method::DELETE]);
+}

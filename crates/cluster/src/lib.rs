@@ -21,6 +21,7 @@ mod object;
 mod plan;
 mod read;
 mod ready;
+mod stop;
 
 pub use api::ApiError;
 pub use apply::{Adopt, Applied, Change, Conflict, Options, Run, apply};

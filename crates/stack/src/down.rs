@@ -14,7 +14,7 @@ use kedactl_tools::{CancellationToken, ReleaseName};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::job::told;
+use crate::job::{told, until_stopped};
 use crate::record::LastRun;
 use crate::{Home, Record, StackError, place, releases, tunnel};
 
@@ -76,7 +76,7 @@ pub async fn down(
     if let Err(error) = ended {
         return Err(if error.is_stop() || control.stop.is_cancelled() {
             StackError::Interrupted {
-                sentence: "what was begun is done; run `kedactl down` again for the rest"
+                sentence: "what was told to go still goes; run `kedactl down` again for the rest"
                     .to_owned(),
             }
         } else {
@@ -131,7 +131,7 @@ async fn delete_cluster(
     Ok(())
 }
 
-fn options(request: &DownRequest) -> DownOptions {
+fn options(request: &DownRequest, stop: &CancellationToken) -> DownOptions {
     let mut options = DownOptions::new(Holder::own(&request.who));
     options.data = if request.purge {
         Data::Purge
@@ -140,6 +140,7 @@ fn options(request: &DownRequest) -> DownOptions {
     };
     options.patience = request.within;
     options.release_finalizers = request.release_finalizers;
+    options.stop = stop.clone();
     options
 }
 
@@ -162,9 +163,9 @@ async fn dismantle(
         // It was never entered: nothing can be there.
         return end_tunnel(request, sink, outcome).await;
     }
-    let cluster = record.connect().await?;
+    let cluster = until_stopped(stop, record.connect()).await?;
     let stack = record.stack(&request.home)?;
-    let options = options(request);
+    let options = options(request, stop);
     let Some(mut teardown) = Teardown::begin(&cluster, &stack, options).await? else {
         let stored = stored_releases(&cluster, &stack).await?;
         outcome.kept.extend(stored.iter().map(|it| {
@@ -178,7 +179,8 @@ async fn dismantle(
     let staged = async {
         end_tunnel(request, sink, outcome).await?;
         // A helm that a killed run left might still bring a release.
-        helm::clear(&request.home.helm(), &LeaseHeld::by(&request.who)).await?;
+        let (state, lease) = (request.home.helm(), LeaseHeld::by(&request.who));
+        until_stopped(stop, async { Ok(helm::clear(&state, &lease).await?) }).await?;
         let stored = stored_releases(&cluster, &stack).await?;
         stages(
             request,
@@ -323,6 +325,8 @@ async fn uninstall(
         .await?;
     helm.uninstall(&name, &release.namespace, stop).await?;
     let (namespace, within) = (&release.namespace, request.within);
-    release_settled(cluster, namespace, &release.name, within, step).await?;
+    let settled = release_settled(cluster, namespace, &release.name, within, step);
+    // Waiting for objects to go makes a large future.
+    Box::pin(until_stopped(stop, async { Ok(settled.await?) })).await?;
     Ok(true)
 }

@@ -143,6 +143,7 @@ impl StackError {
             self,
             Self::Stopped
                 | Self::Interrupted { .. }
+                | Self::Cluster(ClusterError::Stopped)
                 | Self::Tool(ToolError::Exec(ExecError::Cancelled { .. }))
         )
     }

@@ -15,6 +15,7 @@ use kedactl_tools::kind::{Ensured, Kind, Seen, Spec};
 use serde_json::Value as Json;
 use tokio::time::{Instant, sleep};
 
+use crate::job::until_stopped;
 use crate::up::Job;
 use crate::{Home, Record, StackError};
 
@@ -139,7 +140,8 @@ pub(crate) async fn enter(
     let cluster = if created_now {
         alive(&target, &record.context, step, stop).await?
     } else {
-        Cluster::connect(&target).await?
+        let connect = async { Ok(Cluster::connect(&target).await?) };
+        Box::pin(until_stopped(stop, connect)).await?
     };
     let guard = Guard {
         recorded: record.cluster.clone(),

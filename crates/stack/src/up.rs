@@ -220,7 +220,7 @@ async fn close(
     if let Some(run) = job.run.take() {
         if complete {
             let step = Step::start(sink, "prune", "what is no longer wanted");
-            match Box::pin(nodes::prune(&job, results, run, &step, &control.stop)).await {
+            match Box::pin(nodes::prune(&job, results, run, &step, control)).await {
                 Ok(removed) => {
                     changed |= removed > 0;
                     step.done(format!("{removed} removed"), removed > 0);

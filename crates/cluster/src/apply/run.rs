@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kedactl_exec::CancellationToken;
 use kedactl_plan::Step;
 use serde_json::Value as Json;
 use tokio::sync::{Mutex, Semaphore};
@@ -26,6 +27,7 @@ use crate::kinds::{PHASES, Phase, built_in};
 use crate::lease::{Held, Holder};
 use crate::names::Stack;
 use crate::object::ObjectRef;
+use crate::stop::until_stopped;
 
 /// How a run goes about it.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Options {
     pub webhook_patience: Duration,
     /// How long a pruned object, or a namespace that is on its way out, may take to go.
     pub prune_patience: Duration,
+    /// Ends the waiting for a lock, and for a namespace that is on its way out.
+    pub stop: CancellationToken,
 }
 
 impl Options {
@@ -54,6 +58,7 @@ impl Options {
             parallel: 8,
             webhook_patience: Duration::from_secs(20),
             prune_patience: Duration::from_mins(2),
+            stop: CancellationToken::new(),
         }
     }
 
@@ -155,10 +160,11 @@ impl Run {
         let prepared = prepare_for(cluster, stack, objects).await?;
         let references: Vec<ObjectRef> = prepared.iter().map(|it| it.reference.clone()).collect();
         let refuse = |live: &Live| refuse_foreign(&prepared, live, stack, options.adopt);
-        let home = ensure_namespace(cluster, stack, refuse, &prepared, options.pace()).await?;
+        let home = ensure_namespace(cluster, stack, refuse, &prepared, options.pace());
+        let home = until_stopped(&options.stop, home).await?;
         let kept: Vec<ObjectRef> = kept.iter().cloned().chain(home.ours.clone()).collect();
-        let lease = Held::acquire(cluster, stack, &options.holder).await?;
-        let begun = async {
+        let lease = Held::acquire(cluster, stack, &options.holder, &options.stop).await?;
+        let begun = until_stopped(&options.stop, async {
             let (live, before) = tokio::try_join!(
                 read_live(cluster, stack, &references),
                 Inventory::read(cluster, stack)
@@ -170,7 +176,7 @@ impl Run {
                 inventory.write(cluster, stack).await?;
             }
             Ok((live, inventory))
-        };
+        });
         let (live, inventory) = match begun.await {
             Ok(found) => found,
             Err(error) => {
@@ -291,7 +297,9 @@ impl Run {
         Ok(removed)
     }
 
-    async fn prune(&self, step: &Step<'_>) -> Result<Vec<Removed>, Error> {
+    /// The first half of [`Run::finish`], for who wants to give the lock back also where it was told to stop meanwhile.
+    /// May be dropped at any moment: the inventory forgets nothing before it is gone.
+    pub async fn prune(&self, step: &Step<'_>) -> Result<Vec<Removed>, Error> {
         self.lease.check()?;
         let wanted = Inventory::default().union(self.objects().chain(&self.kept));
         let surplus: Vec<ObjectRef> = self

@@ -13,6 +13,10 @@ use crate::error::Error;
 use crate::names::KEDA_FINALIZER;
 use crate::object::{ObjectRef, items, number, resource_version, text};
 
+/// How long KEDA's operator may take for its finalizer, whatever the patience: it needs a moment, and where it does not
+/// do it then, it does not do it at all.
+const KEDA_WITHIN: Duration = Duration::from_secs(30);
+
 /// What is waited for.
 pub(crate) struct Waiter<'a> {
     pub(crate) cluster: &'a Cluster,
@@ -32,14 +36,24 @@ pub(crate) async fn wait_gone(it: &Waiter<'_>) -> Result<Option<String>, Error> 
             return Ok(note);
         };
         let waited = start.elapsed();
-        if note.is_none() && held_by_keda(it.object, &live) {
+        let held = note.is_none() && held_by_keda(it.object, &live);
+        if held {
             note = release(it, &live, waited).await?;
         }
-        if waited >= it.pace.patience {
+        if waited >= limit(it.pace.patience, held && note.is_none()) {
             return Err(stuck(it.object, &live, waited));
         }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(500));
+    }
+}
+
+/// How long an object may take to go.
+fn limit(patience: Duration, held_by_keda: bool) -> Duration {
+    if held_by_keda {
+        patience.min(KEDA_WITHIN)
+    } else {
+        patience
     }
 }
 
@@ -236,6 +250,14 @@ mod tests {
             start.elapsed()
         );
         assert_eq!(released.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_operator_that_does_not_let_go_is_told_long_before_the_patience_ends() {
+        let patient = Duration::from_mins(3);
+        assert_eq!(limit(patient, true), KEDA_WITHIN);
+        assert_eq!(limit(patient, false), patient);
+        assert_eq!(limit(Duration::from_secs(2), true), Duration::from_secs(2));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use kedactl_exec::CancellationToken;
 use kedactl_plan::Step;
 use serde_json::{Value as Json, json};
 
@@ -20,6 +21,7 @@ use crate::lease::{Held, Holder};
 use crate::names::{STACK_LABEL, Stack};
 use crate::object::{ObjectRef, items, label, text};
 use crate::ready::workloads_of_release;
+use crate::stop::until_stopped;
 
 /// What becomes of what cannot be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +46,8 @@ pub struct DownOptions {
     pub orphaned: Duration,
     /// Remove KEDA's finalizer from our objects also while its operator runs.
     pub release_finalizers: bool,
+    /// Ends every waiting; what was asked to go goes on by itself.
+    pub stop: CancellationToken,
 }
 
 impl DownOptions {
@@ -55,6 +59,7 @@ impl DownOptions {
             patience: Duration::from_mins(3),
             orphaned: Duration::from_secs(5),
             release_finalizers: false,
+            stop: CancellationToken::new(),
         }
     }
 }
@@ -91,7 +96,7 @@ impl Teardown {
         };
         if text(&live, "/status/phase") == "Terminating" {
             let uid = text(&live, "/metadata/uid").to_owned();
-            gone(cluster, &home, &uid, &options).await?;
+            until_stopped(&options.stop, gone(cluster, &home, &uid, &options)).await?;
             return Ok(None);
         }
         // A run that was cut off between its namespace and its inventory left nothing but that namespace.
@@ -106,7 +111,7 @@ impl Teardown {
         {
             return Ok(None);
         }
-        let lease = Held::acquire(cluster, stack, &options.holder).await?;
+        let lease = Held::acquire(cluster, stack, &options.holder, &options.stop).await?;
         // Read again under the lock: a run that ended meanwhile may have changed it.
         let inventory = match Inventory::read(cluster, stack).await {
             Ok(found) => found.or_else(bare).unwrap_or_default(),
@@ -147,13 +152,34 @@ impl Teardown {
 
     /// Last stage: data if it is purged, the inventory if nothing is left in it, the lock.
     pub async fn finish(mut self, step: &Step<'_>) -> Result<Vec<Removed>, Error> {
+        let home = match self.data(step).await {
+            Ok(home) => home,
+            Err(error) => {
+                self.lease.release().await.ok();
+                return Err(error);
+            }
+        };
+        // Where the namespace goes, inventory and lock go with it, so that nothing is forgotten if this run is cut off here.
+        self.lease.release().await?;
+        if let Some(home) = home {
+            let gone = remove(&self.cluster, vec![home], pace(&self.options), step);
+            let removed = until_stopped(&self.options.stop, gone).await?;
+            self.removed.extend(removed);
+        }
+        Ok(sorted(self.removed))
+    }
+
+    /// Removes what may go beside the stack's own namespace, which is the answer where nothing stays in it; else
+    /// the inventory is shrunk to what stays.
+    async fn data(&mut self, step: &Step<'_>) -> Result<Option<Candidate>, Error> {
         let purge = self.options.data == Data::Purge;
         self.stage(step, purge, |it| it.kind != "Namespace").await?;
         let namespaces = self.namespaces(purge).await?;
         let (home, others): (Vec<Candidate>, Vec<Candidate>) = namespaces
             .into_iter()
             .partition(|it| it.reference.name == self.stack.namespace());
-        let removed = remove(&self.cluster, others, self.pace(), step).await?;
+        let gone = remove(&self.cluster, others, self.pace(), step);
+        let removed = until_stopped(&self.options.stop, gone).await?;
         self.note(removed);
         self.lease.check()?;
         let kept = |it: &&Removed| matches!(it.outcome, Outcome::Kept { .. });
@@ -167,11 +193,7 @@ impl Teardown {
         if let Some(home) = home.into_iter().next()
             && !stays.iter().any(lives_here)
         {
-            // Inventory and lock go with the namespace, so that nothing is forgotten if this run is cut off here.
-            self.lease.release().await?;
-            let removed = remove(&self.cluster, vec![home], pace(&self.options), step).await?;
-            self.removed.extend(removed);
-            return Ok(sorted(self.removed));
+            return Ok(Some(home));
         }
         let rest = Inventory::default().union(&stays);
         if rest.is_empty() {
@@ -180,8 +202,7 @@ impl Teardown {
         } else if rest != self.inventory {
             rest.write(&self.cluster, &self.stack).await?;
         }
-        self.lease.release().await?;
-        Ok(sorted(self.removed))
+        Ok(None)
     }
 
     /// Gives the lock back and leaves the rest as it is.
@@ -215,7 +236,8 @@ impl Teardown {
                 Err(stays) => self.note(vec![*stays]),
             }
         }
-        let removed = remove(&self.cluster, chosen, self.pace(), step).await?;
+        let gone = remove(&self.cluster, chosen, self.pace(), step);
+        let removed = until_stopped(&self.options.stop, gone).await?;
         self.note(removed);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kedactl_cluster::{Class, Error, Held, Holder};
+use kedactl_exec::CancellationToken;
 use serde_json::json;
 
 use crate::lab::{Lab, lab};
@@ -16,7 +17,8 @@ fn elsewhere() -> Holder {
 }
 
 async fn acquire(lab: &Lab, holder: &Holder) -> Result<Held, Error> {
-    Held::acquire(&lab.cluster, &lab.stack, holder).await
+    let never = CancellationToken::new();
+    Held::acquire(&lab.cluster, &lab.stack, holder, &never).await
 }
 
 #[tokio::test]

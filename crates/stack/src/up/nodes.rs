@@ -9,7 +9,7 @@ use kedactl_cluster::{
     release_settled, stored_releases,
 };
 use kedactl_config::{Config, ServiceType};
-use kedactl_plan::{Done, Run, Step};
+use kedactl_plan::{Control, Done, Run, Step};
 use kedactl_tools::helm::{self, Applied, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
@@ -49,9 +49,10 @@ impl Job<'_> {
         Ok(ended)
     }
 
-    pub(super) async fn build(&self, _run: Run<'_>, done: &Results) -> Ended {
+    pub(super) async fn build(&self, run: Run<'_>, done: &Results) -> Ended {
         let store = self.request.home.images();
-        let built = images::make(&self.request.config, store).await?;
+        let built = images::make(&self.request.config, store);
+        let built = until_stopped(run.stop(), built).await?;
         let names: Vec<String> = built
             .images
             .iter()
@@ -107,10 +108,10 @@ impl Job<'_> {
         let mut options = Options::new(kedactl_cluster::Holder::own(&self.request.who));
         options.adopt = self.request.adopt;
         options.revert_edits = self.request.revert_edits;
-        let begin = async {
-            Ok(ClusterRun::begin(&place.cluster, &stack, &objects, &kept, options).await?)
-        };
-        put(&self.run, until_stopped(run.stop(), begin).await?);
+        // It is not dropped when told to stop: a lock that it just took has to be given back.
+        options.stop = run.stop().clone();
+        let begun = ClusterRun::begin(&place.cluster, &stack, &objects, &kept, options).await?;
+        put(&self.run, begun);
         // Now it is this run that is at work: what it was asked for counts, and what a killed one left has to end.
         let record = Record {
             config: built.config.clone(),
@@ -118,7 +119,9 @@ impl Job<'_> {
         };
         record.write(&self.request.home)?;
         let lease = LeaseHeld::by(&self.request.who);
-        let ended = helm::clear(&self.request.home.helm(), &lease).await?;
+        let state = self.request.home.helm();
+        let ended = until_stopped(run.stop(), async { Ok(helm::clear(&state, &lease).await?) });
+        let ended = ended.await?;
         let mut note = format!("{} in the inventory", plural(objects.len(), "object"));
         if ended {
             note += "; a helm that a killed run left was ended";
@@ -331,19 +334,25 @@ pub(super) async fn prune(
     results: &Results,
     run: ClusterRun,
     step: &Step<'_>,
-    stop: &CancellationToken,
+    control: &Control,
 ) -> Result<usize, StackError> {
     let place = place_of(results)?;
     let stack = place.record.stack(&job.request.home)?;
-    let gone = match surplus(job, place, &stack, step, stop).await {
-        Ok(gone) => gone,
-        Err(error) => {
-            run.abort().await.ok();
-            return Err(error);
-        }
+    let pruned = async {
+        let gone = surplus(job, place, &stack, step, &control.stop).await?;
+        let prune = async { Ok(run.prune(step).await?) };
+        let removed = until_stopped(&control.stop, prune).await?;
+        Ok(gone + removed.iter().filter(|it| it.is_gone()).count())
     };
-    let removed = run.finish(step).await?;
-    Ok(gone + removed.iter().filter(|it| it.is_gone()).count())
+    let pruned = tokio::select! {
+        biased;
+        () = control.abort.cancelled() => Err(StackError::Stopped),
+        pruned = pruned => pruned,
+    };
+    let released = run.abort().await;
+    let pruned = pruned?;
+    released?;
+    Ok(pruned)
 }
 
 async fn surplus(
