@@ -84,7 +84,7 @@ pub struct Global {
     /// No progress at all, errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more; twice for the libraries' debug log
+    /// Say more; twice for the libraries' debug log, three times for all that they have to say
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

@@ -18,15 +18,17 @@ pub(crate) use printer::{Printer, Progress};
 
 use tracing_subscriber::EnvFilter;
 
-/// Sends the libraries' own log to stderr with `-vv`; without it they are silent.
+/// Our own parts, at a level that is good for reports.
+const OURS: &str = "warn,kedactl=debug,kedactl_images=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug,kedactl_tunnel=debug";
+
+/// Sends the libraries' own log to stderr with `-vv`, and everything that any library says with `-vvv`; without it they
+/// are silent.
 pub(crate) fn log(global: &crate::args::Global) {
-    if global.verbose < 2 {
-        return;
+    match global.verbose {
+        0 | 1 => {}
+        2 => subscribe(OURS, true),
+        _ => subscribe("trace", true),
     }
-    subscribe(
-        "warn,kedactl=debug,kedactl_images=debug,kedactl_local=debug,kedactl_load=debug,kedactl_queue=debug,kedactl_tunnel=debug",
-        true,
-    );
 }
 
 /// Sends a background program's log to its stderr, which is a file.
