@@ -20,7 +20,7 @@ use super::prepare::{Prepared, defined_here, prepare};
 use super::report::{Applied, Change};
 use super::write::{Manner, write};
 use crate::connect::Cluster;
-use crate::delete::{Pace, Removed, remove, select};
+use crate::delete::{HELD, Pace, Removed, remove, select};
 use crate::error::Error;
 use crate::inventory::Inventory;
 use crate::kinds::{PHASES, Phase, built_in};
@@ -66,6 +66,7 @@ impl Options {
         Pace {
             patience: self.prune_patience,
             orphaned: Duration::from_secs(10),
+            held: Some(HELD),
             release_finalizers: false,
         }
     }

@@ -12,7 +12,7 @@ use super::prepare::Prepared;
 use super::report::{Applied, Change, change};
 use crate::api::{Answer, ApiError, Write};
 use crate::connect::Cluster;
-use crate::delete::{Pace, Waiter, wait_gone};
+use crate::delete::{HELD, Pace, Waiter, wait_gone};
 use crate::error::Error;
 use crate::names::{HASH_ANNOTATION, MANAGER};
 use crate::object::{ObjectRef, annotation, items, number, resource_version, text};
@@ -87,6 +87,7 @@ async fn settle_deletion<'a>(
         pace: Pace {
             patience: Duration::from_secs(90),
             orphaned: Duration::from_secs(10),
+            held: Some(HELD),
             release_finalizers: false,
         },
     };

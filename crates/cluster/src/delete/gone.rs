@@ -11,7 +11,7 @@ use super::remove::Pace;
 use crate::connect::Cluster;
 use crate::error::Error;
 use crate::names::KEDA_FINALIZER;
-use crate::object::{ObjectRef, items, number, resource_version, text};
+use crate::object::{ObjectRef, condition, items, number, resource_version, text};
 
 /// How long KEDA's operator may take for its finalizer, whatever the patience: it needs a moment, and where it does not
 /// do it then, it does not do it at all.
@@ -25,11 +25,15 @@ pub(crate) struct Waiter<'a> {
     pub(crate) pace: Pace,
 }
 
+/// So long may finalizers of others stand unchanged before a run that has to go on gives up: their controllers act within seconds.
+pub(crate) const HELD: Duration = Duration::from_secs(15);
+
 /// Returns once the object of that UID is gone; with a note where its finalizer had to be removed.
 pub(crate) async fn wait_gone(it: &Waiter<'_>) -> Result<Option<String>, Error> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(50);
     let mut note = None;
+    let mut others: Option<(String, Instant)> = None;
     loop {
         let live = it.cluster.get(it.object).await?;
         let Some(live) = live.filter(|live| text(live, "/metadata/uid") == it.uid) else {
@@ -40,7 +44,13 @@ pub(crate) async fn wait_gone(it: &Waiter<'_>) -> Result<Option<String>, Error> 
         if held {
             note = release(it, &live, waited).await?;
         }
-        if waited >= limit(it.pace.patience, held && note.is_none()) {
+        others = held_by_others(it.object, &live).map(|by| match others.take() {
+            Some((known, since)) if known == by => (known, since),
+            _ => (by, Instant::now()),
+        });
+        let lasts = others.as_ref().map(|(_, since)| since.elapsed());
+        let hopeless = it.pace.held.zip(lasts).is_some_and(|(most, it)| it >= most);
+        if hopeless || waited >= limit(it.pace.patience, held && note.is_none()) {
             return Err(stuck(it.object, &live, waited));
         }
         sleep(pause).await;
@@ -63,6 +73,26 @@ fn held_by_keda(object: &ObjectRef, live: &Json) -> bool {
         .iter()
         .any(|it| it == KEDA_FINALIZER);
     object.group() == "keda.sh" && deleted && held
+}
+
+/// Finalizers that neither Kubernetes nor KEDA removes, on the object or, as a namespace says, on what is left in it.
+fn held_by_others(object: &ObjectRef, live: &Json) -> Option<String> {
+    let names = if object.kind == "Namespace" {
+        let condition = condition(live, "NamespaceFinalizersRemaining")?;
+        let said = text(condition, "/message");
+        let (_, names) = said.split_once("remaining: ")?;
+        (text(condition, "/status") == "True").then(|| names.to_owned())?
+    } else {
+        let all = items(live, "/metadata/finalizers").iter();
+        all.filter_map(Json::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let passing = [
+        "kubernetes.io/",
+        "foregroundDeletion",
+        "orphan",
+        KEDA_FINALIZER,
+    ];
+    (!names.is_empty() && !passing.iter().any(|it| names.contains(it))).then_some(names)
 }
 
 /// The escape hatch: KEDA alone removes this finalizer, and where KEDA is gone nobody does.
@@ -128,6 +158,15 @@ fn stuck(object: &ObjectRef, live: &Json, waited: Duration) -> Error {
              to go on without it: kedactl down --release-finalizers"
                 .to_owned(),
         )
+    } else if let Some(names) = held_by_others(object, live) {
+        let reason = if remains.is_empty() {
+            format!("it waits for finalizer {names}")
+        } else {
+            remains.join("; ")
+        };
+        let cure = "let the controllers of these finalizers finish; where one is gone, take its finalizer off \
+                    (kubectl edit, metadata.finalizers)";
+        (reason, cure.to_owned())
     } else if !remains.is_empty() {
         (
             remains.join("; "),
@@ -191,6 +230,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn finalizers_that_kubernetes_or_keda_remove_pass_by_themselves() {
+        let namespace = ObjectRef::new("v1", "Namespace", None, "keda");
+        let said = |names: &str| {
+            let message =
+                format!("Some content in the namespace has finalizers remaining: {names}");
+            json!({"status": {"conditions": [
+                {"type": "NamespaceFinalizersRemaining", "status": "True", "message": message}]}})
+        };
+        let held = said("example.org/held in 1 resource instances");
+        let by = held_by_others(&namespace, &held).unwrap();
+        assert_eq!(by, "example.org/held in 1 resource instances");
+        for passing in [
+            "kubernetes.io/pvc-protection in 3 resource instances",
+            KEDA_FINALIZER,
+        ] {
+            assert_eq!(held_by_others(&namespace, &said(passing)), None);
+        }
+        let map = ObjectRef::new("v1", "ConfigMap", Some("keda"), "held");
+        let live = json!({"metadata": {"finalizers": ["example.org/held"]}});
+        assert_eq!(held_by_others(&map, &live).unwrap(), "example.org/held");
+        assert_eq!(held_by_others(&map, &json!({})), None);
+        let hint = stuck(&map, &live, Duration::from_secs(15)).hint().unwrap();
+        assert!(hint.contains("take its finalizer off"), "{hint}");
+    }
+
     /// An API server with one `ScaledObject` that is being deleted, and with or without an operator.
     fn api_server(operator: bool) -> (Cluster, Arc<Mutex<Vec<String>>>) {
         let released = Arc::new(Mutex::new(Vec::new()));
@@ -226,6 +291,7 @@ mod tests {
         let pace = Pace {
             patience: Duration::from_secs(2),
             orphaned: Duration::from_millis(300),
+            held: None,
             release_finalizers,
         };
         let object = &ObjectRef::new("keda.sh/v1alpha1", "ScaledObject", Some("n"), "w");

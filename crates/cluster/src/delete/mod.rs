@@ -6,7 +6,7 @@ mod remove;
 mod select;
 mod teardown;
 
-pub(crate) use gone::{Waiter, wait_gone};
+pub(crate) use gone::{HELD, Waiter, wait_gone};
 pub use remove::{Outcome, Removed};
 pub(crate) use remove::{Pace, remove};
 pub(crate) use select::select;

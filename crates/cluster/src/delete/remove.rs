@@ -68,6 +68,8 @@ pub(crate) struct Pace {
     pub(crate) patience: Duration,
     /// For KEDA's finalizer while no operator is there to remove it.
     pub(crate) orphaned: Duration,
+    /// For finalizers of others that stand there unchanged; `None`: as long as for everything else.
+    pub(crate) held: Option<Duration>,
     /// Remove KEDA's finalizer from our objects also while the operator is there.
     pub(crate) release_finalizers: bool,
 }

@@ -8,7 +8,7 @@ use kedactl_exec::CancellationToken;
 use kedactl_plan::Step;
 use serde_json::{Value as Json, json};
 
-use super::gone::{Waiter, wait_gone};
+use super::gone::{HELD, Waiter, wait_gone};
 use super::remove::{Outcome, Pace, Removed, remove};
 use super::select::{Candidate, select};
 use crate::api::Deletion;
@@ -341,6 +341,7 @@ fn pace(options: &DownOptions) -> Pace {
     Pace {
         patience: options.patience,
         orphaned: options.orphaned,
+        held: None,
         release_finalizers: options.release_finalizers,
     }
 }
@@ -368,6 +369,7 @@ pub async fn release_settled(
         let pace = Pace {
             patience: within,
             orphaned: within,
+            held: Some(HELD),
             release_finalizers: false,
         };
         let waiter = Waiter {
