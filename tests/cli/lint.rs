@@ -198,7 +198,7 @@ fn up_says_which_program_a_provider_needs() {
     let outcome = context.run(&[&["up", "--provider", "kind"][..], &missing].concat());
     // The build of images runs beside it, so lines of progress come in any order.
     let outcome = outcome.expect(1);
-    let end = "error[KD0202]: program /nonexistent/kind not found\nhint: install /nonexistent/kind, or name its path\n";
+    let end = "error[KD0202]: program /nonexistent/kind not found\nhint: install kind, or name its path in kind.program\n";
     assert!(outcome.stderr.ends_with(end), "{outcome:?}");
     for skipped in ["namespaces and secrets", "application", "tunnel"] {
         let line = format!("  -- {skipped}: skipped, `cluster` failed\n");

@@ -17,6 +17,7 @@ impl From<StackError> for Error {
             StackError::Record { .. } => Code::StaleState,
             StackError::ClusterNotReady { .. } => Code::NotReady,
             StackError::Check { .. } => Code::Check,
+            StackError::Missing { .. } => Code::ProgramMissing,
             StackError::Stopped | StackError::Interrupted { .. } => Code::Interrupted,
             StackError::File { .. } => Code::Io,
             StackError::OutOfReach { .. } => Code::Redis,
@@ -51,8 +52,8 @@ fn of_part(error: StackError) -> Error {
 
 impl From<ClusterError> for Error {
     fn from(error: ClusterError) -> Self {
-        let (code, hint) = (of_cluster(&error), error.hint());
-        with(code, error, hint)
+        let (code, hint, notes) = (of_cluster(&error), error.hint(), error.notes());
+        with(code, error, hint).notes(notes)
     }
 }
 
@@ -60,7 +61,7 @@ fn of_cluster(error: &ClusterError) -> Code {
     match error {
         ClusterError::Kubeconfig { .. } | ClusterError::NoContext { .. } => Code::Kubeconfig,
         ClusterError::Api { .. } if error.class() == Class::Connection => Code::ClusterApi,
-        ClusterError::Api { .. } => Code::ApiRefused,
+        ClusterError::Api { .. } | ClusterError::NotAllowed { .. } => Code::ApiRefused,
         ClusterError::WrongCluster { .. } => Code::ClusterRefused,
         ClusterError::Malformed { .. } | ClusterError::PlanFile { .. } => Code::Config,
         ClusterError::KindMissing { .. } => Code::KindMissing,
@@ -79,6 +80,7 @@ impl From<ToolError> for Error {
     fn from(error: ToolError) -> Self {
         let code = match &error {
             ToolError::Exec(error) => of_exec(error),
+            ToolError::Missing { .. } => Code::ProgramMissing,
             ToolError::Refused { .. } | ToolError::NoEffect { .. } | ToolError::Garbled { .. } => {
                 Code::ToolRefused
             }
@@ -123,7 +125,7 @@ fn with(
 #[cfg(test)]
 mod tests {
     use super::super::Exit;
-    use super::{ClusterError, Error, ExecError, StackError, ToolError};
+    use super::{ClusterError, Error, StackError, ToolError};
 
     fn exit(error: impl Into<StackError>) -> Exit {
         Error::from(error.into()).exit()
@@ -168,13 +170,15 @@ mod tests {
 
     #[test]
     fn a_parts_error_keeps_its_code_and_its_cure_through_the_stack() {
-        let missing = ExecError::Missing {
+        let missing = ToolError::Missing {
             program: "helm".to_owned(),
+            what: "helm 3.18 or later",
+            key: "helm.program",
         };
-        let error = Error::from(StackError::from(ToolError::from(missing)));
+        let error = Error::from(StackError::from(missing));
         insta::assert_snapshot!(error.report(), @r"
         error[KD0202]: program helm not found
-        hint: install helm, or name its path
+        hint: install helm 3.18 or later, or name its path in helm.program
         ");
         let several = ClusterError::Several(vec![ClusterError::KindMissing {
             api_version: "keda.sh/v1alpha1".to_owned(),

@@ -16,6 +16,7 @@ pub struct Error {
     code: Code,
     message: String,
     source: Option<Source>,
+    notes: Vec<String>,
     hints: Vec<String>,
 }
 
@@ -37,6 +38,7 @@ impl Error {
             code,
             message: message.into(),
             source: None,
+            notes: Vec::new(),
             hints: Vec::new(),
         }
     }
@@ -44,6 +46,13 @@ impl Error {
     #[must_use]
     pub fn source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// What else is known, a line each: the end of a log, other causes.
+    #[must_use]
+    pub(crate) fn notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
         self
     }
 
@@ -71,20 +80,35 @@ impl Error {
 
     /// A broken pipe: the reader of stdout has seen enough, which is no error.
     pub fn is_broken_pipe(&self) -> bool {
+        self.io_kind() == Some(std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// The catalogue's cure, unless a full disk is behind it.
+    fn usual_cure(&self) -> &'static str {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let full = self.io_kind();
+        if matches!(full, Some(StorageFull | QuotaExceeded)) {
+            return "free some room there, or name another folder for state with --state-dir DIR";
+        }
+        self.code.entry().hint
+    }
+
+    /// What the operating system refused, where it did.
+    fn io_kind(&self) -> Option<std::io::ErrorKind> {
         let mut cause = self
             .source
             .as_deref()
             .map(|s| s as &(dyn std::error::Error + 'static));
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                return io.kind() == std::io::ErrorKind::BrokenPipe;
+                return Some(io.kind());
             }
             cause = error.source();
         }
-        false
+        None
     }
 
-    /// The lines for stderr: the message with its code, the chain of causes, the hints.
+    /// The lines for stderr: the message with its code, the chain of causes, what else is known, the hints.
     pub fn report(&self) -> String {
         let mut text = format!("error[{}]: {}", self.code.entry().code, self.message);
         let mut last = self.message.clone();
@@ -101,7 +125,10 @@ impl Error {
             }
             cause = error.source();
         }
-        let default = [self.code.entry().hint.to_owned()];
+        for note in &self.notes {
+            text += &format!("\n  {note}");
+        }
+        let default = [self.usual_cure().to_owned()];
         let hints = if self.hints.is_empty() {
             &default[..]
         } else {
@@ -176,6 +203,17 @@ mod tests {
             );
             assert!(!entry.title.ends_with('.'), "{}", entry.code);
         }
+    }
+
+    #[test]
+    fn a_full_disk_has_a_cure_of_its_own() {
+        let inner = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = Error::new(Code::Io, "could not write stack.json").source(inner);
+        insta::assert_snapshot!(error.report(), @r"
+        error[KD0001]: could not write stack.json
+          caused by: no storage space
+        hint: free some room there, or name another folder for state with --state-dir DIR
+        ");
     }
 
     #[test]

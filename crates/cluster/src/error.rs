@@ -60,6 +60,16 @@ pub enum Error {
         #[source]
         source: ApiError,
     },
+    /// The user lacks rights without which the job would stop half-way.
+    #[error("{user} may not {}", some_of(missing))]
+    NotAllowed {
+        /// Who the API server takes us for.
+        user: String,
+        /// "create, patch networkpolicies.networking.k8s.io in namespace keda", one a resource.
+        missing: Vec<String>,
+        /// The command that asks the API server for the first of them.
+        question: String,
+    },
     /// The cluster is not the one that the stack is bound to.
     #[error("{reason}")]
     WrongCluster {
@@ -183,7 +193,7 @@ impl Error {
         match self {
             Self::Kubeconfig { .. } | Self::NoContext { .. } => Class::Connection,
             Self::Api { source, .. } if source.is_connection() => Class::Connection,
-            Self::Api { .. } => Class::Api,
+            Self::Api { .. } | Self::NotAllowed { .. } => Class::Api,
             Self::WrongCluster { .. } => Class::Refused,
             Self::Malformed { .. } | Self::KindMissing { .. } | Self::PlanFile { .. } => {
                 Class::Input
@@ -193,6 +203,14 @@ impl Error {
             Self::NotReady(_) | Self::Stuck { .. } => Class::NotReady,
             Self::Stopped => Class::Interrupted,
             Self::Several(all) => all.first().map_or(Class::Api, Self::class),
+        }
+    }
+
+    /// What else is known about it, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        match self {
+            Self::NotReady(it) => it.notes(),
+            _ => Vec::new(),
         }
     }
 
@@ -208,6 +226,9 @@ impl Error {
             }
             Self::NoContext { known, .. } => Some(format!("it holds {}", known.join(", "))),
             Self::Api { source, .. } => source.hint(),
+            Self::NotAllowed { question, .. } => Some(format!(
+                "ask who runs the cluster for a role with these, until `{question}` says yes; or name another context"
+            )),
             Self::WrongCluster { found, about, .. } => {
                 let prefix = found.get(..8).unwrap_or(found);
                 Some(format!(
@@ -221,6 +242,14 @@ impl Error {
                 Some("install the definition first, or check apiVersion and kind".into())
             }
             Self::Conflict(all) => all.first().map(Conflict::cure),
+            Self::Foreign {
+                adoptable: true,
+                object,
+                ..
+            } if object.kind == "Namespace" => Some(
+                "pass --adopt to use it (what is in it stays whose it is, and `down` leaves it), or name another namespace"
+                    .into(),
+            ),
             Self::Foreign {
                 adoptable: true,
                 object,
@@ -271,6 +300,16 @@ fn first(all: &[Error]) -> String {
         source = inner.source();
     }
     text
+}
+
+/// As many as a person reads.
+fn some_of(all: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let told = all.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    match all.len().saturating_sub(SHOWN) {
+        0 => told.join("; "),
+        rest => format!("{}; and {rest} more", told.join("; ")),
+    }
 }
 
 fn first_of(all: &[String]) -> String {

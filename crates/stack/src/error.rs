@@ -35,6 +35,16 @@ pub enum StackError {
     /// The tunnel.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
+    /// A program that the job needs is nowhere.
+    #[error("program {program} not found: {purpose} it")]
+    Missing {
+        /// As it was looked for: a name or a path.
+        program: String,
+        /// "images reach nodes through".
+        purpose: &'static str,
+        /// What to install or to name, and where.
+        cure: String,
+    },
     /// A program.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -156,10 +166,7 @@ impl StackError {
             Self::Tool(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Tunnel(error) => error.hint(),
-            Self::Exec(ExecError::Missing { program }) => {
-                Some(format!("install {program}, or name its path in the values"))
-            }
-            Self::Config { cure, .. } => Some(cure.clone()),
+            Self::Missing { cure, .. } | Self::Config { cure, .. } => Some(cure.clone()),
             Self::NoStack { .. } => Some("`kedactl up --provider kind` (or context) makes one".into()),
             Self::Elsewhere { stack, .. } => Some(format!(
                 "take it down first (`kedactl down --stack {stack}`), or give this one another name with --stack"

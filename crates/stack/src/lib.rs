@@ -13,6 +13,7 @@ mod live;
 mod look;
 mod pins;
 mod place;
+mod programs;
 mod reach;
 mod record;
 mod redis;

@@ -11,7 +11,7 @@ use crate::images;
 use crate::place::{self, Place};
 use crate::releases::{self, Declared, ReleaseLook, Standing, Survey};
 use crate::up::{Job, Request, Results, kept, objects};
-use crate::{StackError, pins};
+use crate::{StackError, pins, programs};
 
 /// What `up` would do.
 #[derive(Debug, Clone, Serialize)]
@@ -77,6 +77,7 @@ async fn compare(
     stop: &CancellationToken,
 ) -> Result<Look, StackError> {
     let request = job.request;
+    programs::to_build(&request.config)?;
     step.waiting("images");
     let built = images::make(&request.config, request.home.images()).await?;
     let names = built.images.iter().map(|it| it.reference.to_string());
@@ -108,7 +109,14 @@ async fn compare(
     let kept = kept(&built.config);
     step.waiting("releases");
     let declared = releases::declared(&built.config, &request.templates)?;
-    let survey = releases::survey(&place.cluster, &stack, &built.config, &declared).await?;
+    let survey = releases::survey(
+        &place.cluster,
+        &stack,
+        &built.config,
+        &declared,
+        request.adopt,
+    )
+    .await?;
     let releases = look_at_releases(
         job,
         &place,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use kedactl_cluster::{
-    Cluster, Error as ClusterError, MANAGED_BY, MANAGER, ObjectRef, STACK_LABEL, Stack,
+    Adopt, Cluster, Error as ClusterError, MANAGED_BY, MANAGER, ObjectRef, STACK_LABEL, Stack,
     stored_release,
 };
 use kedactl_config::Config;
@@ -71,11 +71,12 @@ pub(crate) async fn survey(
     stack: &Stack,
     config: &Config,
     declared: &[Declared],
+    adopt: Adopt,
 ) -> Result<Survey, StackError> {
     let mut survey = Survey::default();
     for it in declared {
         let namespace = namespace(&it.release, config);
-        let standing = standing(cluster, stack, namespace, it).await?;
+        let standing = standing(cluster, stack, namespace, it, adopt).await?;
         if standing == Standing::Ours
             && it.release.create_namespace
             && ours_to_make(cluster, stack, namespace).await?
@@ -115,12 +116,13 @@ pub(crate) enum Standing {
     LeftAlone(Vec<ObjectRef>),
 }
 
-/// Looks where a release would go. A release of that name that somebody else made is an error.
+/// Looks where a release would go. A release of that name that somebody else made is an error, unless everything is adopted.
 pub(crate) async fn standing(
     cluster: &Cluster,
     stack: &Stack,
     namespace: &str,
     declared: &Declared,
+    adopt: Adopt,
 ) -> Result<Standing, StackError> {
     let name = declared.name.as_str();
     let stored = stored_release(cluster, namespace, name).await?;
@@ -140,7 +142,7 @@ pub(crate) async fn standing(
     if !found.is_empty() {
         return Ok(Standing::LeftAlone(found));
     }
-    let Some(foreign) = stored else {
+    let Some(foreign) = stored.filter(|_| adopt != Adopt::All) else {
         return Ok(Standing::Ours);
     };
     let owner = foreign.stack.map_or_else(

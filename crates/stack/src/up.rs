@@ -1,6 +1,7 @@
 //! `up`: one graph from nothing, or from whatever is there, to a stack that is ready.
 //! Must not write before the lock is held and everything that comes is written down.
 
+mod ahead;
 mod nodes;
 
 pub(crate) use nodes::{kept, objects};
@@ -23,8 +24,8 @@ use tokio::time::Instant;
 use crate::images::Built;
 use crate::place::Place;
 use crate::record::LastRun;
-use crate::releases::Declared;
-use crate::{Home, Record, StackError, Way, releases, tunnel};
+use crate::releases::{Declared, Survey};
+use crate::{Home, Record, StackError, Way, programs, releases, tunnel};
 
 /// What is asked for, and how to go about it.
 #[derive(Debug, Clone)]
@@ -110,18 +111,16 @@ impl<'r> Job<'r> {
         graph.add("images/build", "image build", NONE, |run| {
             self.build(run, done)
         });
-        graph.add(
-            "lock",
-            "lock and inventory",
-            ["cluster", "images/build"],
-            |run| self.lock(run, done),
-        );
-        graph.add(
-            "images/load",
-            "image load",
-            ["cluster", "images/build"],
-            |run| self.load(run, done),
-        );
+        graph.add("survey", "releases and rights", ["cluster"], |run| {
+            self.survey(run, done)
+        });
+        let known = ["survey", "images/build"];
+        graph.add("lock", "lock and inventory", known, |run| {
+            self.lock(run, done)
+        });
+        graph.add("images/load", "image load", known, |run| {
+            self.load(run, done)
+        });
         graph.add("namespaces", "namespaces and secrets", ["lock"], |run| {
             self.namespaces(run, done)
         });
@@ -179,6 +178,7 @@ fn release_id(name: &str) -> String {
 pub(crate) struct Results {
     pub(crate) place: OnceLock<Place>,
     pub(crate) built: OnceLock<Built>,
+    pub(crate) survey: OnceLock<Survey>,
     pub(crate) left_alone: std::sync::Mutex<BTreeSet<String>>,
     pub(crate) tunnel: OnceLock<TunnelStatus>,
 }
@@ -197,6 +197,8 @@ pub async fn up(
     control: &Control,
 ) -> Result<Outcome, StackError> {
     let job = Job::new(request)?;
+    programs::to_build(&request.config)?;
+    programs::to_deliver(&request.config)?;
     let results = Results::default();
     let report = Box::pin(job.graph(&results).run(sink, control)).await?;
     let locked = job.run.get().is_some();

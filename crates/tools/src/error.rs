@@ -58,7 +58,17 @@ impl fmt::Display for Action {
 /// Why helm or kind did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    /// The program is missing, could not be started, hung or was cancelled.
+    /// The program is nowhere.
+    #[error("program {program} not found")]
+    Missing {
+        /// As it was looked for: a name or a path.
+        program: String,
+        /// What it is: "helm 3.18 or later".
+        what: &'static str,
+        /// The key of the configuration that names it.
+        key: &'static str,
+    },
+    /// The program could not be started, hung or was cancelled.
     #[error(transparent)]
     Exec(#[from] ExecError),
     /// The program refused.
@@ -173,8 +183,8 @@ impl ToolError {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Exec(ExecError::Missing { program }) => {
-                format!("install {program}, or name its path")
+            Self::Missing { what, key, .. } => {
+                format!("install {what}, or name its path in {key}")
             }
             Self::Locked { release, .. } => {
                 format!("run `kedactl up` again: it repairs the lock while it holds the stack's lease (or `helm history {release}`)")

@@ -22,7 +22,7 @@ pub use health::{
 pub use logs::{LogLine, LogOptions, follow_logs};
 pub use manifest::release_manifest;
 pub use metrics::{Clock, controller_flags, external_metric, pod_metrics};
-pub use rights::{Granted, Right, rights};
+pub use rights::{Granted, Right, may_everything, require, rights};
 pub use scaling::{
     AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers, scalers_everywhere,
 };

@@ -105,6 +105,21 @@ impl NotReady {
         }
     }
 
+    /// What else is known, a line each: of the first cause its event and the end of its log, then the other causes.
+    pub fn notes(&self) -> Vec<String> {
+        const LINES: usize = 8;
+        const OTHERS: usize = 3;
+        let Some((first, rest)) = self.failures.split_first() else {
+            return Vec::new();
+        };
+        let mut notes = Vec::new();
+        notes.extend(first.event.iter().map(|it| format!("event: {it}")));
+        let end = first.log.len().saturating_sub(LINES);
+        notes.extend(first.log[end..].iter().map(|it| format!("log: {it}")));
+        notes.extend(rest.iter().take(OTHERS).map(|it| format!("also: {it}")));
+        notes
+    }
+
     /// The cure of the first cause.
     pub fn cure(&self) -> Option<String> {
         let first = self.failures.iter().map(|it| &it.cure);
@@ -130,5 +145,26 @@ impl fmt::Display for NotReady {
             write!(f, ", and {} more of {} objects", several - 1, self.of)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_log_stands_beside_the_first_cause() {
+        let of = |name: &str| ObjectRef::new("apps/v1", "Deployment", Some("keda"), name);
+        let mut first = Failure::new(&of("api"), "CrashLoopBackOff", "exit code 2");
+        first.event = Some("BackOff: restarting".to_owned());
+        first.log = (1..=20).map(|line| format!("line {line}")).collect();
+        let mut it = NotReady::new(3, Duration::from_secs(9), false);
+        assert!(it.notes().is_empty());
+        it.failures = vec![first, Failure::new(&of("worker"), "Unschedulable", "")];
+        let notes = it.notes();
+        assert_eq!(notes.first().unwrap(), "event: BackOff: restarting");
+        assert_eq!(notes[1], "log: line 13");
+        assert_eq!(notes[8], "log: line 20");
+        assert_eq!(notes[9], "also: Deployment keda/worker: Unschedulable");
     }
 }

@@ -48,7 +48,8 @@ pub(crate) fn claim_trouble(object: &ObjectRef, claim: &Json, world: &World) -> 
                 return found(
                     "StorageClassMissing",
                     detail,
-                    "set a storage class that exists, or create it",
+                    "create it; or, as a claim stays what it was made as: `kedactl down --purge`, which removes it with \
+                     all data, and then `up` with a class that exists",
                 );
             }
             None if !default => {

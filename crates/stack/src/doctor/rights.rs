@@ -108,6 +108,7 @@ mod tests {
             .map(|right| Granted {
                 allowed: right.kind != "Secret" && right.part != "portforward",
                 reason: String::new(),
+                resource: String::new(),
                 right,
             })
             .collect();

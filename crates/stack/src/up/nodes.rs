@@ -24,7 +24,7 @@ use crate::{Record, StackError, pins, tunnel};
 /// Letters and digits of a generated password: 190 bits.
 const PASSWORD: usize = 32;
 
-type Ended = Result<Done<()>, StackError>;
+pub(super) type Ended = Result<Done<()>, StackError>;
 
 impl Job<'_> {
     pub(super) async fn cluster(&self, run: Run<'_>, done: &Results) -> Ended {
@@ -96,11 +96,10 @@ impl Job<'_> {
         let stack = place.record.stack(&self.request.home)?;
         let mut objects = objects(&self.request.templates, &built.config)?;
         let kept = kept(&built.config);
-        let survey =
-            releases::survey(&place.cluster, &stack, &built.config, &self.declared).await?;
+        let survey = done.survey.get().ok_or(StackError::Stopped)?;
         objects.extend(survey.namespaces.iter().cloned());
         if let Some(plan) = &self.request.plan {
-            let pins = pins::of(self, place, built, &survey, run.stop()).await?;
+            let pins = pins::of(self, place, built, survey, run.stop()).await?;
             let adopt = self.request.adopt;
             plan.verify(&place.cluster, &stack, &objects, &kept, adopt, &pins)
                 .await?;
@@ -161,7 +160,14 @@ impl Job<'_> {
         let declared = declared.into_iter().find(|known| known.name == it.name);
         let declared = declared.unwrap_or_else(|| it.clone());
         let namespace = releases::namespace(&declared.release, &built.config).to_owned();
-        let standing = releases::standing(&place.cluster, &stack, &namespace, &declared).await?;
+        let standing = releases::standing(
+            &place.cluster,
+            &stack,
+            &namespace,
+            &declared,
+            self.request.adopt,
+        )
+        .await?;
         if let Standing::LeftAlone(found) = standing {
             self.wait_for(&run, place, &found).await?;
             if let Ok(mut all) = done.left_alone.lock() {
@@ -459,7 +465,7 @@ fn changed(note: String, changed: bool) -> Done<()> {
     }
 }
 
-fn put<T>(slot: &std::sync::OnceLock<T>, value: T) {
+pub(super) fn put<T>(slot: &std::sync::OnceLock<T>, value: T) {
     // A node runs once, so the slot is empty.
     drop(slot.set(value));
 }

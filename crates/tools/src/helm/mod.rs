@@ -14,7 +14,7 @@ mod repair;
 mod version;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kedactl_exec::{CancellationToken, find};
 use serde_json::{Map, Value};
@@ -63,6 +63,16 @@ pub struct Cluster {
     pub context: String,
 }
 
+/// Where helm is.
+fn program(named: Option<&Path>) -> Result<PathBuf, ToolError> {
+    let program = named.map_or("helm".into(), Path::to_string_lossy);
+    find(&program).map_err(|_| ToolError::Missing {
+        program: program.into_owned(),
+        what: "helm 3.18 or later",
+        key: "helm.program",
+    })
+}
+
 /// A helm that was found and asked for its version.
 #[derive(Debug, Clone)]
 pub struct Helm {
@@ -75,10 +85,7 @@ pub struct Helm {
 impl Helm {
     /// Finds helm and asks for its version.
     pub async fn open(settings: Settings, cancel: &CancellationToken) -> Result<Self, ToolError> {
-        let program = match &settings.program {
-            Some(path) => find(&path.to_string_lossy())?,
-            None => find("helm")?,
-        };
+        let program = program(settings.program.as_deref())?;
         folder(&settings.state)?;
         let mut helm = Self {
             program,

@@ -29,10 +29,12 @@ pub struct Kind {
 impl Kind {
     /// Finds kind; `program` is its path, `None`: `kind`, beside this program or in PATH.
     pub fn open(program: Option<&Path>, state: &Path) -> Result<Self, ToolError> {
-        let program = match program {
-            Some(path) => find(&path.to_string_lossy())?,
-            None => find("kind")?,
-        };
+        let program = program.map_or("kind".into(), Path::to_string_lossy);
+        let program = find(&program).map_err(|_| ToolError::Missing {
+            program: program.into_owned(),
+            what: "kind",
+            key: "kind.program",
+        })?;
         folder(state)?;
         Ok(Self {
             program,
