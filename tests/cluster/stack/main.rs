@@ -15,4 +15,5 @@ mod faults;
 mod kind;
 mod life;
 mod load;
+mod refusals;
 mod rig;
