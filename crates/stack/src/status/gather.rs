@@ -150,13 +150,11 @@ async fn of_redis(live: &Live) -> (Result<QueueStatus, String>, Result<Survey, S
     };
     let survey = kedactl_queue::survey(reached.config());
     let (queue, redis) = tokio::join!(timeout_at(until, numbers(live)), timeout_at(until, survey));
-    // Why a pod was not reached says more than that time was up.
-    let late = || reached.troubles().into_iter().next().unwrap_or_else(late);
-    let redis = match redis {
-        Ok(survey) => survey.map_err(|error| in_full(&error)),
-        Err(_) => Err(late()),
-    };
-    (queue.unwrap_or_else(|_| Err(late())), redis)
+    // Why a pod was not reached says more than what came of it.
+    let why = |said: String| reached.troubles().into_iter().next().unwrap_or(said);
+    let redis = redis.map_or_else(|_| Err(late()), |it| it.map_err(|error| in_full(&error)));
+    let queue = queue.unwrap_or_else(|_| Err(late()));
+    (queue.map_err(why), redis.map_err(why))
 }
 
 async fn numbers(live: &Live) -> Result<QueueStatus, String> {
