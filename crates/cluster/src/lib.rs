@@ -2,7 +2,7 @@
 //!
 //! Law: the only crate that writes to an API server; it never reads the user's current context for a default,
 //! never takes a field from a controller (from a person's edit only when asked), and deletes only what the
-//! inventory and our label both name.
+//! inventory and our label both name, and helm's records of our interrupted revisions.
 
 mod api;
 mod apply;
@@ -26,7 +26,9 @@ mod stop;
 pub use api::ApiError;
 pub use apply::{Adopt, Applied, Change, Conflict, Options, Run, apply};
 pub use connect::{Cluster, Locality, Target, Timeouts};
-pub use delete::{Data, DownOptions, Outcome, Removed, Teardown, down, release_settled};
+pub use delete::{
+    Data, DownOptions, Outcome, Removed, Teardown, down, forget_interrupted, release_settled,
+};
 pub use diff::{Action, Diff, FieldChange, ObjectDiff, diff};
 pub use error::{Class, Error};
 pub use guard::{Admission, Guard};

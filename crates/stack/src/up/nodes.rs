@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use kedactl_cluster::{
     Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy, ReadyOptions,
-    Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, phase, read_secret, ready,
-    release_settled, stored_releases,
+    Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, forget_interrupted, phase,
+    read_secret, ready, release_settled, stored_releases,
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Control, Done, Run, Step};
@@ -166,8 +166,8 @@ impl Job<'_> {
             &namespace,
             &declared,
             self.request.adopt,
-        )
-        .await?;
+        );
+        let standing = Box::pin(until_stopped(run.stop(), standing)).await?;
         if let Standing::LeftAlone(found) = standing {
             self.wait_for(&run, place, &found).await?;
             if let Ok(mut all) = done.left_alone.lock() {
@@ -194,6 +194,8 @@ impl Job<'_> {
         let applied = told(step, applied, |it| {
             (format!("revision {}", it.revision), it.changed)
         })?;
+        // Helm would say for good that one is at work which a killed run left.
+        forget_interrupted(&place.cluster, &stack, &namespace, name).await?;
         let objects = releases::workloads(&applied.rendered.objects, &namespace);
         self.wait_for(&run, place, &objects).await?;
         Ok(changed(
