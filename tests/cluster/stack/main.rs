@@ -6,12 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(
     clippy::print_stdout,
-    reason = "figures of a run belong beside its result"
+    reason = "what was tried and how long it took, for who reads the log"
 )]
 
 #[path = "../cluster.rs"]
 mod cluster;
 mod faults;
+mod interrupts;
 mod kind;
 mod life;
 mod load;
