@@ -18,3 +18,4 @@ mod life;
 mod load;
 mod refusals;
 mod rig;
+mod secrets;
