@@ -6,7 +6,7 @@ use kedactl_exec::find;
 use kedactl_images::{Service, redis};
 
 use crate::StackError;
-use crate::images::{delivery, into_own_nodes};
+use crate::images::delivery;
 
 /// Refuses where an image cannot be made for want of a program.
 pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
@@ -29,7 +29,6 @@ pub(crate) fn to_deliver(config: &Config) -> Result<(), StackError> {
     }
     match delivery(config)? {
         Delivery::Nodes { .. } => engine(&images.engine),
-        Delivery::None if into_own_nodes(config) => engine(&images.engine),
         Delivery::Command(words) => words.first().map_or(Ok(()), |it| command(it)),
         Delivery::Registry(_) | Delivery::None => Ok(()),
     }
@@ -85,6 +84,7 @@ mod tests {
 
     fn refused(change: impl FnOnce(&mut Config)) -> (String, String) {
         let mut config = config();
+        config.provider = kedactl_config::Provider::Context;
         config.images.build = vec![BuiltImage::Api];
         config.images.programs.api = Some("/bin/sh".to_owned());
         change(&mut config);
