@@ -35,7 +35,7 @@ pub use redis::{Reached, redis};
 pub use releases::ReleaseLook;
 pub use scale::{ScaleWatch, Size, Sizes};
 pub use status::{
-    ClusterStatus, QueueStatus, Reading, ReleaseStatus, ScalerStatus, Status, WorkloadStatus,
-    in_full,
+    ClusterStatus, LostNode, QueueStatus, Reading, ReleaseStatus, ScalerStatus, Status,
+    WorkloadStatus, in_full,
 };
 pub use up::{Outcome, Request, shape, up};

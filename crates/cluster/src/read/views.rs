@@ -34,7 +34,7 @@ pub struct ContainerView {
 }
 
 /// One pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PodView {
     /// Its namespace.
     pub namespace: String,

@@ -28,8 +28,9 @@ struct Space {
 pub(crate) async fn gather(live: &Live) -> Status {
     let (cluster, home) = (live.cluster(), live.home().tunnel());
     let namespace = &live.record().config.namespace;
-    let ((spaces, mut gaps), scaled, autoscalers, (queue, redis), tunnel) = tokio::join!(
+    let ((spaces, mut gaps), nodes, scaled, autoscalers, (queue, redis), tunnel) = tokio::join!(
         spaces(live),
+        cluster.list("v1", "Node", None, None),
         kedactl_cluster::scalers(cluster, namespace),
         kedactl_cluster::autoscalers(cluster, namespace),
         of_redis(live),
@@ -40,7 +41,10 @@ pub(crate) async fn gather(live: &Live) -> Status {
     let workloads: Vec<WorkloadView> = all(&spaces, |it| &it.workloads);
     let scalers = parts::scalers(&scaled, &autoscalers, &workloads, now());
     let own = workloads.iter().filter(|it| it.namespace == *namespace);
+    let pods = all(&spaces, |it| &it.pods);
     Status {
+        // Who may not read nodes is not told of it each time: most users may not.
+        lost_nodes: parts::lost_nodes(&nodes.unwrap_or_default(), &pods),
         cluster: ClusterStatus {
             context: cluster.context().to_owned(),
             server: cluster.server().to_owned(),
@@ -53,7 +57,7 @@ pub(crate) async fn gather(live: &Live) -> Status {
             .collect(),
         workloads: own.map(|it| WorkloadStatus::of(it, &scalers)).collect(),
         scalers,
-        pods: all(&spaces, |it| &it.pods),
+        pods,
         queue,
         redis,
         tunnel: tunnel.map_err(|error| error.to_string()),

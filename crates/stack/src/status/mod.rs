@@ -31,6 +31,8 @@ pub struct Status {
     pub scalers: Vec<ScalerStatus>,
     /// The pods of all its namespaces, by namespace and name.
     pub pods: Vec<PodView>,
+    /// Nodes that do not answer and that pods of the stack are on; none where nodes may not be read.
+    pub lost_nodes: Vec<LostNode>,
     /// The numbers of its queue, or why they are not known.
     pub queue: Result<QueueStatus, String>,
     /// Redis and its Sentinels, or why nothing is known of them.
@@ -56,6 +58,25 @@ pub struct ClusterStatus {
     pub version: String,
 }
 
+/// A node that does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LostNode {
+    /// Its name.
+    pub name: String,
+    /// Pods of the stack that are on it.
+    pub pods: usize,
+    /// What Kubernetes says of it: `NodeStatusUnknown: Kubelet stopped posting node status.`
+    pub why: String,
+}
+
+impl std::fmt::Display for LostNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, pods, why } = self;
+        let pods = crate::job::plural(*pods, "pod");
+        write!(f, "node {name} with {pods} is not ready: {why}")
+    }
+}
+
 /// The numbers of one queue.
 #[derive(Debug, Clone)]
 pub struct QueueStatus {
@@ -70,6 +91,10 @@ pub struct QueueStatus {
 impl Status {
     /// The first thing that is not as it should be; `None` where all is.
     pub fn unready(&self) -> Option<String> {
+        // Everything else follows from it.
+        if let Some(node) = self.lost_nodes.first() {
+            return Some(node.to_string());
+        }
         let release = self.releases.iter().find_map(ReleaseStatus::unready);
         let workload = || self.workloads.iter().find_map(WorkloadStatus::unready);
         let scaler = || {

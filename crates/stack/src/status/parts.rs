@@ -2,9 +2,11 @@
 //!
 //! Must not ask anybody: what was read is handed in.
 
-use kedactl_cluster::{AutoscalerView, ReleaseView, ScalerView, WorkloadView};
+use kedactl_cluster::{AutoscalerView, PodView, ReleaseView, ScalerView, WorkloadView};
 use serde::Serialize;
+use serde_json::Value as Json;
 
+use super::LostNode;
 use super::why::{self, Reading};
 
 /// A Helm release and what it put there.
@@ -235,9 +237,30 @@ fn autoscaler(it: &AutoscalerView) -> ScalerStatus {
     }
 }
 
+/// Nodes with pods of the stack whose condition `Ready` is not `True`.
+pub(super) fn lost_nodes(nodes: &[Json], pods: &[PodView]) -> Vec<LostNode> {
+    let lost = |node: &Json| {
+        let name = node["metadata"]["name"].as_str()?;
+        let conditions = node["status"]["conditions"].as_array()?;
+        let ready = conditions.iter().find(|it| it["type"] == "Ready")?;
+        let on_it = pods.iter().filter(|it| it.node == name).count();
+        if ready["status"] == "True" || on_it == 0 {
+            return None;
+        }
+        let said = |key: &str| ready[key].as_str().unwrap_or_default();
+        Some(LostNode {
+            name: name.to_owned(),
+            pods: on_it,
+            why: format!("{}: {}", said("reason"), said("message")),
+        })
+    };
+    nodes.iter().filter_map(lost).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn workload(name: &str, desired: u32, ready: u32) -> WorkloadView {
         WorkloadView {
@@ -266,6 +289,26 @@ mod tests {
         );
         assert_eq!(parted("k8s-2-go-1.0"), pair("k8s-2-go", "1.0"));
         assert_eq!(parted("plain"), pair("plain", ""));
+    }
+
+    #[test]
+    fn a_node_that_does_not_answer_counts_where_pods_of_the_stack_are_on_it() {
+        let node = |name: &str, ready: &str| {
+            json!({"metadata": {"name": name}, "status": {"conditions": [
+                {"type": "MemoryPressure", "status": "Unknown"},
+                {"type": "Ready", "status": ready, "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}]}})
+        };
+        let nodes = [node("a", "True"), node("b", "Unknown"), node("c", "False")];
+        let pod = |node: &str| PodView {
+            node: node.to_owned(),
+            ..PodView::default()
+        };
+        let lost = lost_nodes(&nodes, &[pod("a"), pod("b"), pod("b")]);
+        assert_eq!(lost.len(), 1, "nothing of ours is on c");
+        assert_eq!(
+            lost[0].to_string(),
+            "node b with 2 pods is not ready: NodeStatusUnknown: Kubelet stopped posting node status."
+        );
     }
 
     #[test]

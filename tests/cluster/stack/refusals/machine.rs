@@ -88,7 +88,8 @@ impl Drop for Elsewhere<'_> {
     }
 }
 
-/// The disk is full: first where images are built, then where the record is written.
+/// The disk is full: first while images are built and the record is written beside them, whichever notices; then where the
+/// record is written alone.
 pub(super) fn full_disk(rig: &Rig) {
     let there = Elsewhere {
         rig,
@@ -97,10 +98,9 @@ pub(super) fn full_disk(rig: &Rig) {
     };
     let before = rig.versions();
     let disk = there.disk.path();
-    let images = disk.join("images");
     let named = [
         "[KD0001]",
-        text(&images),
+        text(disk),
         "No space left on device",
         "free some room",
     ];
