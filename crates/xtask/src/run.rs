@@ -63,7 +63,17 @@ fn target() -> anyhow::Result<PathBuf> {
     reason = "a developer's task hands its terminal to the program"
 )]
 fn status(program: &PathBuf, args: &[&str]) -> anyhow::Result<u8> {
-    let status = std::process::Command::new(program).args(args).status();
+    let mut command = std::process::Command::new(program);
+    command.args(args);
+    // What cargo said of this program to this program. Build scripts that look at it (ring's) would run again for another
+    // value, and with them everything that is built upon them.
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(ours) {
+            command.env_remove(name);
+        }
+    }
+    let status = command.status();
     let status = status.with_context(|| format!("`{}` did not start", program.display()))?;
     Ok(status
         .code()
