@@ -29,10 +29,18 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         report.note("cluster: not measured, no test cluster: `tests/cluster/lab exec -- …`");
         return Ok(());
     };
-    let bench = Bench::new(&cluster, kubeconfig)?;
-    let measured = bench.measure(report);
-    bench.stack(&["down", "--purge"]).check(0);
-    measured
+    Bench::new(&cluster, kubeconfig)?.measure(report)
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // Also where a figure could not be had.
+        let ended = self.stack(&["down", "--purge"]);
+        assert!(
+            ended.code == Some(0) || std::thread::panicking(),
+            "{ended:?}"
+        );
+    }
 }
 
 impl Bench {

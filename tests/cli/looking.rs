@@ -229,7 +229,7 @@ fn a_stack_in_a_cluster_is_one_screen() {
     insta::assert_snapshot!(outcome.block(context.dir()), @"
     exit: 0
     --- stdout ---
-    demo on kind (kind-demo v1.34.1, UID 0b5c7f3a): starting
+    demo on kind (kind-demo v1.34.1, UID 0b5c7f3a): degraded
     problem: Deployment worker: 2 of 4 pods are ready
 
     queue     not readable

@@ -40,12 +40,7 @@ impl Status {
             a.split_once(": ").map(|it| it.1) == b.split_once(": ").map(|it| it.1)
         });
         Self {
-            phase: if unready.is_none() {
-                "running"
-            } else {
-                "starting"
-            }
-            .to_owned(),
+            phase: phase(seen, now).to_owned(),
             address: address.map(|it| it.local.clone()).unwrap_or_default(),
             up_seconds: oldest.unwrap_or(0),
             problem: unready,
@@ -108,6 +103,18 @@ impl Status {
             last_run: record.last_run.clone(),
             gaps: Vec::new(),
         }
+    }
+}
+
+/// In the first minutes after `up` said that it is ready, metrics are still missing; later, what is not well was well before.
+fn phase(seen: &kedactl_stack::Status, now: u64) -> &'static str {
+    const SETTLES_S: u64 = 120;
+    let settled =
+        |it: &kedactl_stack::LastRun| it.outcome == "ready" && it.ended_at / 1000 + SETTLES_S < now;
+    match (seen.unready(), &seen.last_run) {
+        (None, _) => "running",
+        (Some(_), Some(last)) if settled(last) => "degraded",
+        _ => "starting",
     }
 }
 

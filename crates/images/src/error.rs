@@ -158,7 +158,7 @@ impl ImageError {
             ),
             Self::Reference { .. } => "an image's name is registry/repository:tag, the repository in lower case".to_owned(),
             Self::Blob { .. } | Self::Layout { .. } => {
-                "run `kedactl images build`: it writes every layer again; where that fails, remove the folder first".to_owned()
+                "run it again: every layer is read and written anew; where that fails, remove the folder first".to_owned()
             }
             Self::Unknown { .. } => {
                 "`kedactl images list` shows what is there, `kedactl images build` makes the platform's".to_owned()

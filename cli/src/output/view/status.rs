@@ -152,7 +152,7 @@ fn short(reason: &str) -> String {
 fn phase(phase: &str) -> String {
     match phase {
         "running" => good(phase),
-        "unsupervised" => bad(phase),
+        "unsupervised" | "degraded" => bad(phase),
         _ => warn(phase),
     }
 }

@@ -197,6 +197,11 @@ async fn withdraw(image: &Image, node: &impl NodeShell) {
 /// Blames the store where it is to blame: a spoilt blob never becomes what the manifest names.
 fn refusal(store: &Store, image: &Image, node: &str, reason: String) -> ImageError {
     let spoilt = image.blobs().find_map(|blob| store.verify(blob).err());
+    if spoilt.is_some()
+        && let Err(error) = store.believe_nothing()
+    {
+        tracing::warn!(%error, "the next build may believe a spoilt layer");
+    }
     spoilt.unwrap_or_else(|| ImageError::NotLoaded {
         node: node.to_owned(),
         image: Box::new(image.reference.clone()),

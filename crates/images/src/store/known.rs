@@ -47,6 +47,17 @@ impl Store {
         let there = fs::metadata(self.blob(&entry.digest)).ok()?;
         (there.len() == entry.size).then_some((entry.digest, entry.size))
     }
+
+    /// From now on every layer is made again once: one of them was found spoilt.
+    pub(crate) fn believe_nothing(&self) -> Result<(), ImageError> {
+        let folder = self.path.join(KNOWN);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ImageError::writing(&folder)(error))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Writer {

@@ -2,10 +2,11 @@
 //!
 //! It must not believe the loader: what the node has is asked of the node.
 
-use crate::support::{Scratch, program};
+use crate::support::{Scratch, program, spec};
 use kedactl_exec::{ExecError, Output};
 use kedactl_images::{
-    ContainerdSocket, Feed, How, Image, ImageError, Loaded, NodeShell, Spec, Store, build, load,
+    ContainerdSocket, Feed, How, Image, ImageError, Loaded, NodeShell, Spec, Store, build,
+    build_changed, load,
 };
 use kedactl_plan::{Collect, Kind};
 use kedactl_testkit::Containerd;
@@ -366,17 +367,22 @@ fn a_spoilt_store_is_blamed_rather_than_the_node() {
         .store
         .path()
         .join("blobs/sha256")
-        .join(image.layers[1].digest.hex());
+        .join(image.layers[0].digest.hex());
     let mut bytes = std::fs::read(&layer).unwrap();
     bytes[600] ^= 1;
     std::fs::write(&layer, bytes).unwrap();
-    let error = blocking(&scratch.store, &[image], &[&node]).unwrap_err();
+    // The libraries are old, so their layer is not read again: it stays spoilt until somebody notices.
+    let again = || build_changed(&scratch.store, &spec("a")).unwrap();
+    assert_eq!(again(), image);
+    let error = blocking(&scratch.store, std::slice::from_ref(&image), &[&node]).unwrap_err();
     assert!(
         error
             .to_string()
             .ends_with("has other bytes than its digest says"),
         "{error}"
     );
+    assert_eq!(again(), image);
+    blocking(&scratch.store, &[image], &[&node]).unwrap();
 }
 
 #[test]

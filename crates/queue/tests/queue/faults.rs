@@ -146,7 +146,8 @@ async fn a_frozen_master_loses_nothing() {
     let (acked, lost) = run(Durability::One, 1, async |stack| {
         let master = stack.master().unwrap();
         stack.freeze(master);
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        stack.wait_for_other_master(master, LONG);
+        // It comes back believing that it is the master.
         stack.thaw(master);
         stack.wait_for_other_master(master, LONG);
     })
