@@ -217,6 +217,10 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Kubeconfig { path, .. } if !path.exists() => Some(
+                "`kedactl up` writes the one of a cluster that it makes; another one is named by --kubeconfig FILE"
+                    .into(),
+            ),
             Self::Kubeconfig { path, .. } => Some(format!(
                 "look at it with `kubectl config view --kubeconfig {}`",
                 path.display()
@@ -317,5 +321,23 @@ fn first_of(all: &[String]) -> String {
         [] => "it differs".to_owned(),
         [one] => one.clone(),
         [one, rest @ ..] => format!("{one}, and {} more", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_that_is_not_there_is_not_to_be_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let hint = |path: PathBuf| {
+            let problem = String::new();
+            Error::Kubeconfig { path, problem }.hint().unwrap()
+        };
+        let missing = hint(dir.path().join("kubeconfig"));
+        assert!(missing.contains("kedactl up"), "{missing}");
+        let there = hint(dir.path().to_owned());
+        assert!(there.contains("kubectl config view"), "{there}");
     }
 }

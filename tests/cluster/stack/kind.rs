@@ -6,6 +6,7 @@
 use crate::cluster::variable;
 use crate::rig::Rig;
 use kedactl_exec::Run;
+use kedactl_testkit::until;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -66,7 +67,10 @@ releases:
 
     rig.command("plan", &["--exit-code"]).check(2);
     assert!(!clusters().contains(&name), "a plan makes nothing");
-    let up = rig.up(&["-o", "json"]).expect(0).json();
+    killed_while_it_is_made(&rig);
+    let up = rig.up(&["-o", "json"]).expect(0);
+    assert!(up.stderr.contains("was left half made"), "{up:?}");
+    let up = up.json();
     assert_eq!(up["changed"], true);
     assert_eq!(up["left_alone"], serde_json::json!([]));
     assert!(clusters().contains(&name));
@@ -97,6 +101,18 @@ releases:
     rig.run(&["down", "--purge"]).check(0);
     assert!(!clusters().contains(&name));
     rig.run(&["down", "--purge"]).check(0);
+}
+
+/// Kills `up` alone while kind makes the nodes; kind works on, and the next run has to end it.
+fn killed_while_it_is_made(rig: &Rig) {
+    let place = rig.place();
+    let args: Vec<&str> = place.iter().map(String::as_str).collect();
+    let mut up = rig.spawn(&[&["up"], args.as_slice()].concat());
+    until("the first node", Duration::from_mins(1), || {
+        clusters().contains(&rig.name)
+    });
+    up.kill().unwrap();
+    up.wait().unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_exec::{CancellationToken, Job, find, last_words};
+use tokio::time::{Instant, sleep};
 
 pub use ensure::{Ensured, Seen, Spec};
 
@@ -16,6 +17,9 @@ use crate::{Action, ToolError};
 
 const SHORT: Duration = Duration::from_mins(1);
 const DELETE: Duration = Duration::from_mins(3);
+/// How long after kind's word a container may still come up that the engine was making.
+const LATE: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const CREATE: Duration = Duration::from_mins(15);
 
 /// A kind that was found.
@@ -113,25 +117,34 @@ impl Kind {
     /// Deletes a cluster's containers and what is kept about it. A cluster that is not there is deleted already.
     pub async fn delete(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
         self.end_left_behind(name).await?;
-        let there = self
-            .clusters(cancel)
-            .await?
-            .iter()
-            .any(|other| other == name);
+        let there = self.is_there(name, cancel).await?;
         if there {
-            let kubeconfig = self.kubeconfig(name);
+            self.delete_containers(name, cancel).await?;
+        }
+        self.forget(name)?;
+        Ok(there)
+    }
+
+    /// The engine finishes a container whose creation was cut off, and may do so after kind saw the last of it: the one
+    /// that comes then is deleted too.
+    async fn delete_containers(
+        &self,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        let kubeconfig = self.kubeconfig(name);
+        let until = Instant::now() + LATE;
+        loop {
             let job = self
                 .job(&["delete", "cluster", "--name", name, "--kubeconfig"])
                 .about(&kubeconfig)
                 .arg(&kubeconfig)
                 .within(DELETE);
             self.finish(Action::Delete, name, &job, cancel).await?;
-            if self
-                .clusters(cancel)
-                .await?
-                .iter()
-                .any(|other| other == name)
-            {
+            if !self.is_there(name, cancel).await? {
+                return Ok(());
+            }
+            if Instant::now() >= until {
                 return Err(ToolError::NoEffect {
                     program: "kind",
                     action: Action::Delete,
@@ -139,9 +152,13 @@ impl Kind {
                     found: "its containers are still there".to_owned(),
                 });
             }
+            sleep(LOOK_EVERY).await;
         }
-        self.forget(name)?;
-        Ok(there)
+    }
+
+    async fn is_there(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
+        let all = self.clusters(cancel).await?;
+        Ok(all.iter().any(|other| other == name))
     }
 
     /// Collects the logs of a cluster's nodes in a folder.

@@ -20,7 +20,7 @@ case "$1 $2" in
     printf 'certificate-authority-data: x\nserver: y\n' ;;
   "create cluster") mkdir -p "$HERE/clusters"; [ ! -e "$HERE/clusters/$name" ] || { echo 'ERROR: node(s) already exist for a cluster with the name' >&2; exit 1; }
     cp "$config" "$HERE/config"; echo half >"$HERE/clusters/$name"; [ ! -e "$HERE/stop" ] || { . "$HERE/stop"; }; echo whole >"$HERE/clusters/$name" ;;
-  "delete cluster") rm -f "$HERE/clusters/$name" ;;
+  "delete cluster") rm -f "$HERE/clusters/$name"; if [ -e "$HERE/late" ]; then mv "$HERE/late" "$HERE/clusters/$name"; fi ;;
   "export logs") eval "last=\${$#}"; : >"$last/kubelet.log" ;;
 esac
 "#;
@@ -169,6 +169,17 @@ async fn a_failed_creation_leaves_logs_and_no_containers() {
     assert!(error.hint().unwrap().contains("free it"));
     assert!(lab.directory.path().join("logs/kubelet.log").exists());
     assert!(lab.kind.clusters(&never).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_container_that_the_engine_was_still_making_is_deleted_too() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
+    std::fs::write(lab.directory.path().join("late"), "half").unwrap();
+    assert!(lab.kind.delete("lab", &never).await.unwrap());
+    assert!(!lab.directory.path().join("clusters/lab").exists());
+    assert_eq!(lab.fake.calls().matches("delete cluster").count(), 2);
 }
 
 #[tokio::test]
