@@ -195,6 +195,7 @@ fn redis(status: &Status) -> String {
     };
     let moved = match redis.failovers {
         None | Some(0) => String::new(),
+        Some(1) => ", 1 fail-over".to_owned(),
         Some(times) => format!(", {times} fail-overs"),
     };
     format!(
