@@ -120,7 +120,7 @@ async fn delete_cluster(
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
     let step = Step::start(sink, "cluster", "cluster");
-    let driver = place::driver(&request.home, &record.config)?;
+    let driver = place::kind::driver(&request.home, &record.config)?;
     let deleted = driver.delete(name, stop).await.map_err(StackError::from);
     let deleted = told(step, deleted, |deleted| {
         let note = if *deleted { "deleted" } else { "was not there" };
@@ -153,7 +153,7 @@ async fn dismantle(
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
     if let Some(name) = &record.kind {
-        let driver = place::driver(&request.home, &record.config)?;
+        let driver = place::kind::driver(&request.home, &record.config)?;
         if !driver.clusters(stop).await?.contains(name) {
             outcome.kept.push(format!("cluster {name} is gone already"));
             return end_tunnel(request, sink, outcome).await;

@@ -1,0 +1,89 @@
+//! A kind cluster of the stack's own: what is recorded of it, how it is made or adopted.
+//! Must not let a cluster in: that is for its identity to say.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kedactl_cluster::{Cluster, Target, Timeouts};
+use kedactl_config::{Config, Provider};
+use kedactl_plan::Step;
+use kedactl_tools::CancellationToken;
+use kedactl_tools::kind::{Ensured, Kind, Seen, Spec};
+use serde_json::Value as Json;
+
+use crate::{Home, Record, StackError};
+
+/// Label of the first node of a kind cluster that was made here.
+const CONFIG_LABEL: &str = "kedactl.io/config";
+
+/// The record of a stack on a kind cluster of its own.
+pub(super) fn record(home: &Home, config: &Config, before: Option<Record>) -> Record {
+    let name = cluster_name(home, config);
+    let kubeconfig = home.kind().join(format!("{name}.kubeconfig"));
+    let mut record = Record::new(
+        Provider::Kind,
+        kubeconfig,
+        Kind::context(&name),
+        config.clone(),
+    );
+    if let Some(before) = before.filter(|it| it.kind.as_ref() == Some(&name)) {
+        record.cluster = before.cluster;
+        record.last_run = before.last_run;
+    }
+    record.kind = Some(name);
+    record
+}
+
+/// Name of the kind cluster of a stack.
+fn cluster_name(home: &Home, config: &Config) -> String {
+    let named = config.kind.cluster.clone();
+    named.unwrap_or_else(|| home.stack().to_owned())
+}
+
+/// Makes or adopts the kind cluster; whether it is ours by being made here.
+pub(super) async fn ensure(
+    home: &Home,
+    config: &Config,
+    name: &str,
+    step: &Step<'_>,
+    stop: &CancellationToken,
+) -> Result<bool, StackError> {
+    let driver = driver(home, config)?;
+    let spec = Spec {
+        name: name.to_owned(),
+        config: Json::Object(config.kind.config.clone()),
+        image: config.kind.image.clone(),
+        logs: home.logs(),
+    };
+    let made_here = Kind::made_here(&home.kind(), name);
+    let ensured = driver.ensure(&spec, ask, step, stop).await?;
+    Ok(ensured == Ensured::Created || made_here)
+}
+
+pub(crate) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
+    let program = config.kind.program.as_ref().map(PathBuf::from);
+    Ok(Kind::open(program.as_deref(), &home.kind())?)
+}
+
+/// Asks the API server behind a kubeconfig of ours whether it answers, and what its first node was made from.
+async fn ask(kubeconfig: &Path) -> Seen {
+    let context = kubeconfig.file_stem().unwrap_or_default();
+    let context = Kind::context(&context.to_string_lossy());
+    let mut target = Target::new(kubeconfig, context);
+    target.timeouts = Timeouts {
+        patience: Duration::ZERO,
+        ..target.timeouts
+    };
+    let Ok(cluster) = Cluster::connect(&target).await else {
+        return Seen::Silent;
+    };
+    match cluster.list("v1", "Node", None, None).await {
+        Ok(nodes) => Seen::Answers {
+            config: nodes.iter().find_map(|node| {
+                let label = &node["metadata"]["labels"][CONFIG_LABEL];
+                label.as_str().map(str::to_owned)
+            }),
+        },
+        Err(_) => Seen::Silent,
+    }
+}
