@@ -85,11 +85,6 @@ impl Context {
         self.global.project.clone().or_else(here)
     }
 
-    /// Folder of the local stack that `--stack`, the project or the default names.
-    pub(crate) fn stack_dir(&self) -> Result<PathBuf, Error> {
-        self.dir_of(&self.stack_name())
-    }
-
     /// The stack that a configuration is for.
     pub(crate) fn name_of(&self, config: &Config) -> String {
         let named = self.global.stack.clone();

@@ -18,6 +18,10 @@ pub(crate) struct Env {
     pub ci: bool,
     /// `GITHUB_ACTIONS` is `true`: the log understands groups and annotations.
     pub github_actions: bool,
+    /// `GITLAB_CI` is `true`: the log understands sections.
+    pub gitlab_ci: bool,
+    /// `GITHUB_STEP_SUMMARY`: the file whose Markdown the page of a run shows.
+    pub step_summary: Option<PathBuf>,
     /// `KUBECONFIG`: a list of files, of which the first is taken.
     pub kubeconfig: Option<PathBuf>,
     /// `USER` or `LOGNAME`: told to others who wait for a lock.
@@ -44,6 +48,8 @@ impl Env {
             docker_config: path("DOCKER_CONFIG"),
             ci: text("CI").is_some_and(|v| v != "false"),
             github_actions: text("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
+            gitlab_ci: text("GITLAB_CI").is_some_and(|v| v == "true"),
+            step_summary: path("GITHUB_STEP_SUMMARY"),
             kubeconfig: text("KUBECONFIG").and_then(|list| std::env::split_paths(&list).next()),
             user: text("USER").or_else(|| text("LOGNAME")),
         }

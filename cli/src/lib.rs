@@ -4,6 +4,7 @@
 //! and turns the answer into text and an exit code; nothing depends on this crate but tests and `cargo xtask gen`.
 
 pub mod args;
+mod ci;
 mod commands;
 mod context;
 mod env;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     let bin = std::env::current_exe()?;
     let beside = |name: &str| bin.with_file_name(name);
-    let mut context = Context::new(beside("kedactl"))
+    let context = Context::new(beside("kedactl"))
         .with_services(&beside("kedactl-api"), &beside("kedactl-worker"));
     let floor = median(20, start_true);
     let help = median(20, || context.run(&["--help"]).check(0));

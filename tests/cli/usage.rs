@@ -19,6 +19,7 @@ fn help_names_every_command() {
       diff         Show how the cluster differs from the configuration, field by field
       down         Stop the stack and leave nothing behind
       status       Show the stack: processes, queue, replicas and why
+      ci           One run of CI: up, load, a command of yours, down; with a report
       load         Submit load on a schedule, follow every task to its end and audit it
       tunnel       Bring Services of a cluster to this machine, without root
       logs         Show what the services wrote

@@ -31,7 +31,7 @@ impl Stack {
     pub(crate) fn up(sets: &[&str]) -> anyhow::Result<Self> {
         let bin = std::env::current_exe()?;
         let beside = |name: &str| bin.with_file_name(name);
-        let mut context = Context::new(beside("kedactl"))
+        let context = Context::new(beside("kedactl"))
             .with_services(&beside("kedactl-api"), &beside("kedactl-worker"));
         let more: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
         let outcome = context.up(&more);

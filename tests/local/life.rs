@@ -8,7 +8,7 @@ use std::net::TcpListener;
 
 #[test]
 fn up_twice_changes_nothing_and_down_leaves_nothing() {
-    let mut context = running();
+    let context = running();
     let before = status(&context);
     let again = context.up(&["-o", "json"]).expect(0).json();
     assert_eq!(again["changed"], false);
@@ -53,7 +53,7 @@ fn up_twice_changes_nothing_and_down_leaves_nothing() {
 
 #[test]
 fn up_after_the_supervisor_was_killed_takes_over_what_still_runs() {
-    let mut context = running();
+    let context = running();
     let api = pids(&context, "api");
     let redis = pids(&context, "redis-master");
     let old = pids(&context, "supervisor");
@@ -88,7 +88,7 @@ fn what_dies_is_started_again() {
 
 #[test]
 fn data_survives_down_and_a_reboot() {
-    let mut context = running();
+    let context = running();
     context.run(&["queue", "pause"]).check(0);
     context.run(&["down"]).check(0);
     context.up(&[]).check(0);
@@ -107,7 +107,7 @@ fn data_survives_down_and_a_reboot() {
 
 #[test]
 fn a_taken_api_port_is_an_error_with_a_cure_and_nothing_is_left() {
-    let mut context = context();
+    let context = context();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let outcome = context
@@ -122,7 +122,7 @@ fn a_taken_api_port_is_an_error_with_a_cure_and_nothing_is_left() {
 
 #[test]
 fn a_missing_redis_server_is_an_error_with_a_cure() {
-    let mut context = context();
+    let context = context();
     let outcome = context
         .up(&["--set", "local.programs.redisServer=/nowhere/redis-server"])
         .expect(1);

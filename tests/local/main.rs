@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod ci;
 mod life;
 mod queue;
 mod scaling;
+mod workflows;
 
 use kedactl_tests::Context;
 use serde_json::Value;
@@ -22,7 +24,7 @@ fn context() -> Context {
 
 /// A context whose stack is up.
 fn running() -> Context {
-    let mut context = context();
+    let context = context();
     context.up(&[]).check(0);
     context
 }

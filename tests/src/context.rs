@@ -2,6 +2,7 @@
 //!
 //! It must not know any command's output.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -65,7 +66,7 @@ pub struct Context {
     program: PathBuf,
     sets: Vec<String>,
     env: Vec<(String, String)>,
-    started: bool,
+    started: Cell<bool>,
 }
 
 impl Context {
@@ -84,7 +85,7 @@ impl Context {
             program: program.into(),
             sets: Vec::new(),
             env: Vec::new(),
-            started: false,
+            started: Cell::new(false),
         }
     }
 
@@ -135,14 +136,36 @@ impl Context {
     }
 
     /// `up` with the short intervals, this context's programs and port, and more arguments.
-    pub fn up(&mut self, more: &[&str]) -> Outcome {
-        self.started = true;
-        let mut args = vec!["up", "-f", "fast"];
-        for set in &self.sets {
-            args.extend(["--set", set]);
+    pub fn up(&self, more: &[&str]) -> Outcome {
+        self.run(&self.of_a_stack("up", more))
+    }
+
+    /// `ci` with the same.
+    pub fn ci(&self, more: &[&str]) -> Outcome {
+        self.run(&self.of_a_stack("ci", more))
+    }
+
+    /// `ci` in the background.
+    pub fn spawn_ci(&self, more: &[&str]) -> Child {
+        self.spawn(&self.of_a_stack("ci", more))
+    }
+
+    /// A command that brings a stack up, which is taken down with this context.
+    fn of_a_stack<'a>(&'a self, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        self.started.set(true);
+        let sets = self.sets.iter().flat_map(|set| ["--set", set.as_str()]);
+        let args = [command, "-f", "fast"].into_iter().chain(sets);
+        args.chain(more.iter().copied()).collect()
+    }
+
+    /// Writes a `kedactl.yaml` that says what `up` of this context says by `--set`.
+    pub fn write_project(&self) {
+        let mut values = serde_json::Value::Null;
+        for (path, text) in self.sets.iter().filter_map(|it| it.split_once('=')) {
+            let place = path.split('.').fold(&mut values, |at, key| &mut at[key]);
+            *place = serde_json::from_str(text).unwrap_or_else(|_| text.into());
         }
-        args.extend(more);
-        self.run(&args)
+        self.write("kedactl.yaml", &values.to_string());
     }
 
     /// Starts the program in the background, its output piped.
@@ -181,7 +204,7 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if self.started {
+        if self.started.get() {
             self.run(&["down", "--purge"]);
         }
     }

@@ -15,10 +15,11 @@ pub enum Arrivals {
     Uniform,
 }
 
+/// What is sent, when, and what is asked of the answer.
 #[derive(Debug, Args)]
-pub struct LoadArgs {
+pub struct Shape {
     /// Requests a second
-    #[arg(long, value_name = "N", required_unless_present = "stage")]
+    #[arg(long, value_name = "N")]
     pub rps: Option<f64>,
     /// How long to submit
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, conflicts_with = "stage")]
@@ -35,15 +36,28 @@ pub struct LoadArgs {
     /// Objectives, as p99<50ms,errors<0.1%,e2e_p95<5s,lost=0; may be repeated; a missed one exits 4
     #[arg(long, value_name = "LIST")]
     pub slo: Vec<String>,
-    /// Queue to submit to (default: the stack's)
-    #[arg(long, value_name = "NAME")]
-    pub queue: Option<String>,
     /// Type of the tasks
     #[arg(long = "type", value_name = "TYPE", default_value = "sleep")]
     pub kind: String,
     /// Payload of the tasks, as JSON
     #[arg(long, value_name = "JSON", default_value = "{\"ms\":20}")]
     pub payload: String,
+    /// How long to wait for accepted tasks to finish after the last request, while none finishes
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// Wait until the workers are back at their minimum, at most this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait_zero: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("rate").args(["rps", "stage"]).required(true)))]
+pub struct LoadArgs {
+    #[command(flatten)]
+    pub shape: Shape,
+    /// Queue to submit to (default: the stack's)
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
     /// Load this address in place of a stack: plain requests, no tasks and no audit
     #[arg(long, value_name = "URL", conflicts_with_all = ["queue", "wait_zero"])]
     pub url: Option<String>,
@@ -62,12 +76,6 @@ pub struct LoadArgs {
     /// Most connections at once
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub connections: usize,
-    /// How long to wait for accepted tasks to finish after the last request, while none finishes
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
-    pub drain_timeout: Duration,
-    /// Wait until the workers are back at their minimum, at most this long
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub wait_zero: Option<Duration>,
     /// Write the whole result as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,

@@ -7,6 +7,7 @@
     reason = "doc comments are the words of --help, where backticks would be shown"
 )]
 
+mod ci;
 mod images;
 mod inspect;
 mod lint;
@@ -14,6 +15,7 @@ mod load;
 mod stack;
 mod tunnel;
 
+pub use ci::CiArgs;
 pub use images::{
     ImagesArgs, ImagesBuildArgs, ImagesCommand, ImagesLoadArgs, ImagesPushArgs, ImagesTarget,
 };
@@ -22,7 +24,7 @@ pub use inspect::{
     QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
 };
 pub use lint::{Level, LintArgs};
-pub use load::{Arrivals, LoadArgs};
+pub use load::{Arrivals, LoadArgs, Shape};
 pub use stack::{
     Adopt, DiffArgs, DownArgs, Events, EventsArgs, OwnershipArgs, PlaceArgs, PlanArgs, Provider,
     UpArgs,
@@ -90,7 +92,7 @@ pub struct Global {
 }
 
 /// The layers of the configuration, for the commands that read it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Layers {
     #[command(flatten)]
@@ -101,7 +103,7 @@ pub struct Layers {
 }
 
 /// The environment and single values.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Settings {
     /// Environment layer, values/env/ENV.yaml: local, kind, minikube, context, cloud (default: the one of `provider`)
@@ -140,6 +142,8 @@ pub enum Command {
     Down(DownArgs),
     /// Show the stack: processes, queue, replicas and why
     Status(StatusArgs),
+    /// One run of CI: up, load, a command of yours, down; with a report
+    Ci(Box<CiArgs>),
     /// Submit load on a schedule, follow every task to its end and audit it
     Load(Box<LoadArgs>),
     /// Bring Services of a cluster to this machine, without root

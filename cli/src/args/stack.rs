@@ -41,7 +41,7 @@ pub struct UpArgs {
 }
 
 /// Where the stack shall run.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Where")]
 pub struct PlaceArgs {
     /// Where the stack runs
@@ -59,7 +59,7 @@ pub struct PlaceArgs {
 }
 
 /// What may be taken from others.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Ownership")]
 pub struct OwnershipArgs {
     /// Take over objects that are there already: `unowned` ones that no tool manages, or `all`
@@ -112,7 +112,7 @@ pub struct DiffArgs {
 }
 
 /// The event stream of a long job.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct EventsArgs {
     /// Write what happens as JSON, one object a line: `jsonl` to stderr in place of progress, `jsonl=FILE` to a file beside it
     #[arg(long, value_name = "jsonl[=FILE]", value_parser = events)]

@@ -3,7 +3,7 @@
 //! It must not measure or judge.
 
 use super::{block_on, block_on_until_stopped};
-use crate::args::{Arrivals, LoadArgs};
+use crate::args::{Arrivals, LoadArgs, Shape};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::view;
@@ -16,49 +16,96 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) fn load(context: &Context, args: &LoadArgs) -> Result<Exit, Error> {
-    let slos = objectives(args)?;
-    let run = run_id()?;
-    let schedule = schedule(args)?;
-    let result = match &args.url {
-        Some(url) => {
-            let target = plain_target(args, &run, url)?;
-            let options = options(args, run, schedule, target);
-            perform(context, options, kedactl_load::NoObserver)?
-        }
-        None => against_stack(context, args, run, schedule)?,
-    };
-    let verdict = kedactl_load::verdict(&result, &slos);
-    report(context, args, &result, &verdict)
+/// What a load found, and what is to be thought of it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) result: RunResult,
+    pub(super) verdict: Verdict,
 }
 
-fn against_stack(
+pub(crate) fn load(context: &Context, args: &LoadArgs) -> Result<Exit, Error> {
+    let client = ClientOptions {
+        max_connections: args.connections,
+        timeout: args.timeout,
+        ..ClientOptions::default()
+    };
+    let judged = if let Some(url) = &args.url {
+        let asked = Asked::of(&args.shape)?;
+        let target = plain_target(args, &asked.run, url)?;
+        let mut options = Options::new(asked.run, asked.schedule, target);
+        options.client = client;
+        let result = perform(context, options, kedactl_load::NoObserver)?;
+        judged(result, &asked.slos)
+    } else {
+        let open = || Running::open(context);
+        on_stack(context, open, &args.shape, args.queue.as_deref(), client)?
+    };
+    report(context, args, &judged)
+}
+
+/// Whether the load that is asked for can be meant at all.
+pub(super) fn check(shape: &Shape) -> Result<(), Error> {
+    Asked::of(shape)?;
+    payload(shape).map(drop)
+}
+
+/// Loads a stack. It is opened by the caller's word, once for each runtime that needs connections of its own.
+pub(super) fn on_stack(
     context: &Context,
-    args: &LoadArgs,
-    run: RunId,
-    schedule: Schedule,
-) -> Result<RunResult, Error> {
-    let running = Running::open(context)?;
-    let queue = match &args.queue {
+    open: impl Fn() -> Result<Running, Error>,
+    shape: &Shape,
+    queue: Option<&str>,
+    client: ClientOptions,
+) -> Result<Judged, Error> {
+    let asked = Asked::of(shape)?;
+    let running = open()?;
+    let queue = match queue {
         Some(name) => queue_name(name)?,
         None => running.queue()?,
     };
     // Asked for on its own: what a connection needs to live ends with the runtime that it was opened in.
-    let url = block_on(async { Running::open(context)?.api_url().await })?;
-    let payload = serde_json::from_str(&args.payload)
-        .map_err(|error| Error::new(Code::Usage, "--payload is not JSON").source(error))?;
+    let url = block_on(async { open()?.api_url().await })?;
     let task = TaskTemplate {
         queue: queue.to_string(),
-        kind: args.kind.clone(),
-        payload,
+        kind: shape.kind.clone(),
+        payload: payload(shape)?,
     };
-    let target = Target::tasks(&run, &url, &task).map_err(usage)?;
-    let mut options = options(args, run, schedule, target);
+    let target = Target::tasks(&asked.run, &url, &task).map_err(usage)?;
+    let mut options = Options::new(asked.run, asked.schedule, target);
+    options.client = client;
     let mut audit = AuditOptions::new(url, queue.to_string());
-    audit.no_progress = args.drain_timeout;
+    audit.no_progress = shape.drain_timeout;
     options.audit = Some(audit);
-    options.wait_zero = args.wait_zero;
-    perform(context, options, StackObserver::new(running, queue)?)
+    options.wait_zero = shape.wait_zero;
+    let result = perform(context, options, StackObserver::new(running, queue)?)?;
+    Ok(judged(result, &asked.slos))
+}
+
+fn judged(result: RunResult, slos: &[Slo]) -> Judged {
+    let verdict = kedactl_load::verdict(&result, slos);
+    Judged { result, verdict }
+}
+
+/// What the command line asks for, read.
+struct Asked {
+    run: RunId,
+    schedule: Schedule,
+    slos: Vec<Slo>,
+}
+
+impl Asked {
+    fn of(shape: &Shape) -> Result<Self, Error> {
+        Ok(Self {
+            slos: objectives(shape)?,
+            run: run_id()?,
+            schedule: schedule(shape)?,
+        })
+    }
+}
+
+fn payload(shape: &Shape) -> Result<serde_json::Value, Error> {
+    serde_json::from_str(&shape.payload)
+        .map_err(|error| Error::new(Code::Usage, "--payload is not JSON").source(error))
 }
 
 fn perform<O: Observe>(
@@ -81,7 +128,7 @@ fn perform<O: Observe>(
     result
 }
 
-fn objectives(args: &LoadArgs) -> Result<Vec<Slo>, Error> {
+fn objectives(args: &Shape) -> Result<Vec<Slo>, Error> {
     let mut slos = Vec::new();
     for text in &args.slo {
         slos.extend(kedactl_load::parse_slos(text).map_err(usage)?);
@@ -89,7 +136,7 @@ fn objectives(args: &LoadArgs) -> Result<Vec<Slo>, Error> {
     Ok(slos)
 }
 
-fn schedule(args: &LoadArgs) -> Result<Schedule, Error> {
+fn schedule(args: &Shape) -> Result<Schedule, Error> {
     let mut stages = Vec::new();
     for text in &args.stage {
         stages.extend(Stage::parse(text).map_err(usage)?);
@@ -111,38 +158,44 @@ fn plain_target(args: &LoadArgs, run: &RunId, url: &str) -> Result<Target, Error
     Target::http(run, method, url, &args.header, body).map_err(usage)
 }
 
-fn options(args: &LoadArgs, run: RunId, schedule: Schedule, target: Target) -> Options {
-    let mut options = Options::new(run, schedule, target);
-    options.client = ClientOptions {
-        max_connections: args.connections,
-        timeout: args.timeout,
-        ..ClientOptions::default()
-    };
-    options
-}
-
-fn report(
-    context: &Context,
-    args: &LoadArgs,
-    result: &RunResult,
-    verdict: &Verdict,
-) -> Result<Exit, Error> {
-    let mut document = serde_json::to_value(result)
-        .map_err(|error| Error::new(Code::Internal, "the result has no JSON form").source(error))?;
-    document["verdict"] = serde_json::json!(verdict);
+fn report(context: &Context, args: &LoadArgs, judged: &Judged) -> Result<Exit, Error> {
+    let document = judged.document()?;
     if let Some(path) = &args.save {
-        std::fs::write(path, crate::output::json(&document)?).map_err(|error| {
-            Error::new(Code::Io, format!("{} could not be written", path.display())).source(error)
-        })?;
+        crate::ci::write(path, &crate::output::json(&document)?)?;
     }
     let text = if context.json() {
         crate::output::json(&document)?
     } else {
-        view::load::text(result, verdict)
+        judged.text()
     };
     context.printer.data(&text)?;
-    let code = match verdict.outcome {
-        Outcome::Passed => return Ok(Exit::Done),
+    judged.failure().map_or(Ok(Exit::Done), Err)
+}
+
+impl Judged {
+    /// The result with its verdict, as `-o json` has it.
+    pub(super) fn document(&self) -> Result<serde_json::Value, Error> {
+        let mut document = serde_json::to_value(&self.result).map_err(|error| {
+            Error::new(Code::Internal, "the result has no JSON form").source(error)
+        })?;
+        document["verdict"] = serde_json::json!(self.verdict);
+        Ok(document)
+    }
+
+    pub(super) fn text(&self) -> String {
+        view::load::text(&self.result, &self.verdict)
+    }
+
+    /// The error of a load that is not as it should be.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let code = code(self.verdict.outcome)?;
+        Some(Error::new(code, self.verdict.reason.clone()))
+    }
+}
+
+fn code(outcome: Outcome) -> Option<Code> {
+    Some(match outcome {
+        Outcome::Passed => return None,
         Outcome::Unreachable => Code::Unreachable,
         Outcome::AllFailed => Code::Failing,
         Outcome::AuditFailed => Code::TasksLost,
@@ -150,8 +203,7 @@ fn report(
         Outcome::GeneratorLimited => Code::GeneratorLimited,
         Outcome::SloMissed => Code::SloMissed,
         Outcome::Interrupted => Code::Interrupted,
-    };
-    Err(Error::new(code, verdict.reason.clone()))
+    })
 }
 
 fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -2,6 +2,7 @@
 //!
 //! A command adapts; it must not decide.
 
+mod ci;
 mod completions;
 mod config;
 mod doctor;
@@ -39,6 +40,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Diff(args) => plan::diff(context, &args),
         Command::Down(args) => down::down(context, &args),
         Command::Status(args) => status::status(context, &args),
+        Command::Ci(args) => ci::ci(context, &args),
         Command::Load(args) => load::load(context, &args),
         Command::Tunnel(args) => tunnel::tunnel(context, &args),
         Command::Logs(args) => logs::logs(context, &args),
@@ -92,8 +94,10 @@ fn block_on_until_stopped<T>(
 }
 
 /// Runs a job of nodes; the first SIGINT or SIGTERM asks it to stop and waits for what was begun, the second breaks it off.
+/// Before them, so many are let pass.
 fn block_on_job<T>(
     control: &Control,
+    mut spared: usize,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -111,6 +115,10 @@ fn block_on_job<T>(
                 _ = interrupt.recv() => Code::Interrupted,
                 _ = terminate.recv() => Code::Terminated,
             };
+            if spared > 0 {
+                spared -= 1;
+                continue;
+            }
             told = Some(code);
             control.escalate();
         }

@@ -68,7 +68,7 @@ fn request(
 fn look(context: &Context, request: &Request) -> Result<Look, Error> {
     let control = Control::default();
     follow(context.printer, Readers::new(None)?, |sink| {
-        block_on_job(&control, async {
+        block_on_job(&control, 0, async {
             Ok(kedactl_stack::look(request, sink, &control.stop).await?)
         })
     })

@@ -16,20 +16,48 @@ use std::time::Duration;
 const LOCAL_WITHIN: Duration = Duration::from_secs(90);
 const CLUSTER_WITHIN: Duration = Duration::from_mins(10);
 
+/// A stack that is up.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) name: String,
+    pub(super) config: Config,
+    /// As `-o json` has it.
+    pub(super) value: serde_json::Value,
+    /// For people.
+    pub(super) text: String,
+}
+
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
     let loaded = place::load(context, &args.layers, &args.place)?;
     if args.verify {
         verify::possible(&loaded.config)?;
     }
+    let readers = Readers::new(args.stream.events.as_ref())?;
+    let brought = bring(context, args, loaded, readers)?;
+    end(context, args, brought)
+}
+
+/// Brings the stack up where its configuration says.
+pub(super) fn bring(
+    context: &Context,
+    args: &UpArgs,
+    loaded: Loaded,
+    readers: Readers,
+) -> Result<Brought, Error> {
     match loaded.config.provider {
         kedactl_config::Provider::Auto | kedactl_config::Provider::Local => {
-            local(context, args, loaded)
+            local(context, args, loaded, readers)
         }
-        _ => cluster(context, args, loaded),
+        _ => cluster(context, args, loaded, readers),
     }
 }
 
-fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+fn local(
+    context: &Context,
+    args: &UpArgs,
+    loaded: Loaded,
+    readers: Readers,
+) -> Result<Brought, Error> {
     let name = context.name_of(&loaded.config);
     place::only_cluster(&args.place, &args.ownership, args.plan.as_deref())?;
     place::not_on_a_cluster(context, &name)?;
@@ -41,7 +69,6 @@ fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
         within: args.timeout.unwrap_or(LOCAL_WITHIN),
     };
-    let readers = Readers::new(args.stream.events.as_ref())?;
     if !readers.own_stderr() {
         let why = place::why_local(&args.place);
         let head = style::head(&name);
@@ -55,16 +82,25 @@ fn local(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error
     let value = serde_json::json!({
         "changed": outcome.changed, "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
     });
-    end(context, args, (&name, &config), value, &text(&outcome))
+    Ok(Brought {
+        text: text(&outcome),
+        name,
+        config,
+        value,
+    })
 }
 
-fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Error> {
+fn cluster(
+    context: &Context,
+    args: &UpArgs,
+    loaded: Loaded,
+    readers: Readers,
+) -> Result<Brought, Error> {
     let mut request = place::request(context, loaded.config, &args.place, &args.ownership)?;
     request.within = args.timeout.unwrap_or(CLUSTER_WITHIN);
     if let Some(path) = &args.plan {
         request.plan = Some(kedactl_cluster::Plan::load(path)?);
     }
-    let readers = Readers::new(args.stream.events.as_ref())?;
     if !readers.own_stderr() {
         let head = style::head(request.home.stack());
         let provider = request.config.provider.environment();
@@ -74,34 +110,30 @@ fn cluster(context: &Context, args: &UpArgs, loaded: Loaded) -> Result<Exit, Err
     }
     let control = Control::default();
     let outcome = follow(context.printer, readers, |sink| {
-        super::block_on_job(&control, async {
+        super::block_on_job(&control, 0, async {
             Ok(kedactl_stack::up(&request, sink, &control).await?)
         })
     })?;
-    let (name, config) = (request.home.stack(), &request.config);
-    let said = view::stack::up(&outcome);
-    end(
-        context,
-        args,
-        (name, config),
-        serde_json::json!(outcome),
-        &said,
-    )
+    Ok(Brought {
+        name: request.home.stack().to_owned(),
+        config: request.config,
+        value: serde_json::json!(outcome),
+        text: view::stack::up(&outcome),
+    })
 }
 
 /// Proves the stack where that was asked for, and says how it is.
-fn end(
-    context: &Context,
-    args: &UpArgs,
-    (name, config): (&str, &Config),
-    mut value: serde_json::Value,
-    text: &str,
-) -> Result<Exit, Error> {
-    let mut text = text.to_owned();
+fn end(context: &Context, args: &UpArgs, brought: Brought) -> Result<Exit, Error> {
+    let Brought {
+        name,
+        config,
+        mut value,
+        mut text,
+    } = brought;
     let mut failure = None;
     if args.verify {
         let readers = Readers::again(args.stream.events.as_ref())?;
-        let proven = verify::verify(context, name, config, readers)?;
+        let proven = verify::verify(context, &name, &config, readers)?;
         text += &format!("\n{}", view::proof::text(&proven));
         value["verify"] = serde_json::json!(proven);
         failure = verify::failure(&proven);

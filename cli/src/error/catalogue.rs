@@ -224,4 +224,16 @@ catalogue! {
     OtherCluster "KD0905" Error "a cluster of that name was made otherwise",
         "delete it (`kind delete cluster --name NAME`), or choose another name",
         "kind has a cluster of this name that was made from another configuration. Neither is it changed, nor is another made in its place.";
+    Machine "KD1401" Error "this machine cannot have what is asked for",
+        "the message names what is missing or in use; `kedactl doctor` looks at all of it",
+        "A cluster or a tunnel needs something of this machine that it lacks or that another program has: memory, room on the disk, a container engine that answers, a kernel's setting, a port. Nothing was started.";
+    StackThere "KD1402" Error "the stack is there already",
+        "take it down (`kedactl down --purge`), or give the run another name with --stack",
+        "A run of CI takes down what it brings up, with its data. It therefore begins only where no stack of that name is recorded.";
+    RunExpired "KD1403" NotReady "the time of the whole run was over",
+        "the artifacts show where the time went (timeline.txt); --timeout gives the run more",
+        "A run of CI has a time for everything together. What ran when it was over was ended, the artifacts were kept, and the stack was taken down.";
+    CommandFailed "KD1404" Error "the command of the run failed",
+        "its output is in command.log among the artifacts",
+        "The command behind `--` ended with a failure while the stack was up. Everything that a look at the stack needs was kept, and the stack was taken down.";
 }

@@ -18,6 +18,7 @@ impl From<StackError> for Error {
             StackError::ClusterNotReady { .. } => Code::NotReady,
             StackError::Check { .. } => Code::Check,
             StackError::Missing { .. } => Code::ProgramMissing,
+            StackError::Machine { .. } => Code::Machine,
             StackError::Stopped | StackError::Interrupted { .. } => Code::Interrupted,
             StackError::File { .. } => Code::Io,
             StackError::OutOfReach { .. } => Code::Redis,
@@ -90,6 +91,7 @@ impl From<ToolError> for Error {
             ToolError::Chart { .. } => Code::Chart,
             ToolError::Declaration { .. } | ToolError::Name { .. } => Code::Config,
             ToolError::OtherCluster { .. } => Code::OtherCluster,
+            ToolError::Silent { .. } => Code::ClusterApi,
             ToolError::File { .. } => Code::Io,
         };
         let hint = error.hint();

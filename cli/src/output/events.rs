@@ -2,8 +2,8 @@
 //!
 //! It must not know what the job does.
 
-use super::actions::Actions;
 use super::bars::Bars;
+use super::groups::Groups;
 use super::lines::Lines;
 use super::{Printer, Progress};
 use crate::args::Events;
@@ -19,10 +19,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BEAT: Duration = Duration::from_secs(1);
 
 /// Who reads the events of a command.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Readers {
     /// Where events go as they are: JSON lines.
     log: Option<Log>,
+    /// Whoever else wants them.
+    others: Vec<Box<dyn Reader + Send>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,24 @@ impl Readers {
                 Error::new(Code::Io, message).source(error)
             })?)),
         };
-        Ok(Self { log })
+        Ok(Self {
+            log,
+            others: Vec::new(),
+        })
+    }
+
+    /// Events go to this file too.
+    pub(crate) fn to_file(file: File) -> Self {
+        Self {
+            log: Some(Log::File(file)),
+            others: Vec::new(),
+        }
+    }
+
+    /// One more reader.
+    pub(crate) fn with(mut self, reader: impl Reader + Send + 'static) -> Self {
+        self.others.push(Box::new(reader));
+        self
     }
 
     /// The same readers for a second part of the same command: a file goes on where it ended.
@@ -58,6 +77,7 @@ impl Readers {
         })?;
         Ok(Self {
             log: Some(Log::File(file)),
+            others: Vec::new(),
         })
     }
 
@@ -71,7 +91,8 @@ impl Readers {
             _ if self.own_stderr() => None,
             Progress::Live => Some(Box::new(Bars::default())),
             Progress::Lines => Some(Box::new(Lines::new(printer))),
-            Progress::Actions => Some(Box::new(Actions::new(printer))),
+            Progress::Actions => Some(Box::new(Groups::actions(printer))),
+            Progress::Sections => Some(Box::new(Groups::sections(printer))),
             Progress::None => None,
         };
         let log: Option<Box<dyn Reader>> = match self.log {
@@ -79,12 +100,13 @@ impl Readers {
             Some(Log::File(file)) => Some(Box::new(ToFile(file))),
             None => None,
         };
-        people.into_iter().chain(log).collect()
+        let others = self.others.into_iter().map(|it| it as Box<dyn Reader>);
+        people.into_iter().chain(log).chain(others).collect()
     }
 }
 
 /// One way to show events.
-pub(super) trait Reader {
+pub(crate) trait Reader {
     fn read(&mut self, event: &Event);
     /// The time has moved on, to milliseconds since the Unix epoch.
     fn beat(&mut self, _now: u64) {}

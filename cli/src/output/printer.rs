@@ -23,6 +23,8 @@ pub(crate) enum Progress {
     Lines,
     /// The log of GitHub Actions: a group a step, annotations for failures.
     Actions,
+    /// The log of GitLab: a section a step.
+    Sections,
     None,
 }
 
@@ -44,6 +46,8 @@ impl Printer {
             Progress::Live
         } else if env.github_actions {
             Progress::Actions
+        } else if env.gitlab_ci {
+            Progress::Sections
         } else {
             Progress::Lines
         };

@@ -94,6 +94,21 @@ impl Local {
         Ok(observe::LocalSizes::new(self.dir().to_owned(), &state))
     }
 
+    /// Logs, journal and state as texts, by the names of files that they make.
+    pub(super) fn texts(&self) -> Result<Vec<(String, std::io::Result<String>)>, Error> {
+        let read = |path: PathBuf| {
+            std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let mut texts = vec![
+            ("journal.jsonl".to_owned(), read(self.layout.journal())),
+            ("state.json".to_owned(), read(self.layout.state())),
+        ];
+        for name in names(&self.dir().join("logs"), &[])? {
+            texts.push((format!("logs/{name}.log"), read(self.layout.log(&name))));
+        }
+        Ok(texts)
+    }
+
     pub(super) async fn logs(
         &self,
         request: &LogRequest,

@@ -3,10 +3,12 @@
 //! It must not start or stop a stack.
 
 mod cluster;
+mod collect;
 mod doctor;
 mod local;
 mod observe;
 
+pub(crate) use collect::Collected;
 pub(crate) use doctor::doctor;
 pub(crate) use observe::StackObserver;
 
@@ -16,6 +18,7 @@ use crate::status::Look;
 use cluster::OnCluster;
 use kedactl_queue::{Inspector, QueueName};
 use local::Local;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -88,6 +91,14 @@ impl Running {
         match self {
             Self::Local(it) => it.look().await,
             Self::Cluster(it) => Ok(it.look().await),
+        }
+    }
+
+    /// Writes what a failed run needs into a folder, as far as it can be had.
+    pub(crate) async fn collect(&self, into: &Path) -> Result<Collected, Error> {
+        match self {
+            Self::Local(it) => collect::of_local(it, into).await,
+            Self::Cluster(it) => collect::of_cluster(it, into).await,
         }
     }
 

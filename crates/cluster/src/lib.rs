@@ -44,12 +44,12 @@ pub use object::{ObjectRef, seconds};
 pub use plan::{Plan, Planned};
 pub use read::{
     ApiServiceView, AutoscalerView, ClaimView, Clock, ConditionView, ContainerView, EventView,
-    Granted, LeavingView, LogLine, LogOptions, Made, MetricView, PodView, ReleaseView, Right,
-    SaysView, ScalerView, ServiceView, Sighting, StorageClassView, Wanted, WorkloadView,
+    Granted, LeavingView, LogLine, LogOptions, Made, MetricView, Picture, PodView, ReleaseView,
+    Right, SaysView, ScalerView, ServiceView, Sighting, StorageClassView, Wanted, WorkloadView,
     api_service, autoscalers, claims, controller_flags, ensure_secret, events, external_metric,
-    follow_logs, leaving, may_everything, pod_metrics, pods, read_secret, release_manifest,
-    releases, require, rights, says, scalers, scalers_everywhere, service, storage_classes, watch,
-    workloads,
+    follow_logs, leaving, may_everything, picture, pod_metrics, pods, read_secret,
+    release_manifest, releases, require, rights, says, scalers, scalers_everywhere, service,
+    storage_classes, watch, workloads,
 };
 pub use ready::{
     Failure, LoadBalancer, NotReady, Pending, Policy, ReadyOptions, Status, StoredRelease, Verdict,

@@ -6,10 +6,11 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +18,11 @@ use crate::left::{MARK, mark};
 use crate::run::{describe, masked, quoted};
 use crate::{ExecError, ProcId};
 
+/// Hears each line of both outputs as it comes.
+type Listener = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A program to run to its end. Its standard input is empty.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Job {
     program: PathBuf,
     args: Vec<OsString>,
@@ -27,6 +31,13 @@ pub struct Job {
     secrets: Vec<String>,
     within: Duration,
     patience: Duration,
+    listener: Option<Listener>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Job").field(&self.command_line()).finish()
+    }
 }
 
 /// How a job ended, whatever its status. The texts are as they came: nothing is masked yet.
@@ -62,6 +73,7 @@ impl Job {
             secrets: Vec::new(),
             within: Duration::from_mins(5),
             patience: Duration::from_secs(30),
+            listener: None,
         }
     }
 
@@ -123,6 +135,13 @@ impl Job {
         self
     }
 
+    /// Who hears each line of both outputs as it comes, without its end; what comes is kept all the same.
+    #[must_use]
+    pub fn heard_by(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
     /// The command line as a user would type it, secrets masked.
     pub fn command_line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str())
@@ -144,8 +163,8 @@ impl Job {
         }
         let mut child = self.command().spawn().map_err(refused)?;
         let group = Group(child.id().and_then(ProcId::of));
-        let stdout = tokio::spawn(read(child.stdout.take()));
-        let stderr = tokio::spawn(read(child.stderr.take()));
+        let stdout = tokio::spawn(read(child.stdout.take(), self.listener.clone()));
+        let stderr = tokio::spawn(read(child.stderr.take(), self.listener.clone()));
         let stop = tokio::select! {
             status = child.wait() => {
                 let status = status.map_err(refused)?;
@@ -237,14 +256,29 @@ impl Drop for Group {
 }
 
 /// Everything that comes; a pipe that breaks ends the text.
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe
-        && let Err(error) = pipe.read_to_end(&mut bytes).await
-    {
-        tracing::debug!(%error, "output of a child");
+async fn read(pipe: Option<impl AsyncRead + Unpin>, listener: Option<Listener>) -> String {
+    let Some(pipe) = pipe else {
+        return String::new();
+    };
+    let mut pipe = BufReader::new(pipe);
+    let mut text = String::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match pipe.read_until(b'\n', &mut line).await {
+            Ok(0) => return text,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "output of a child");
+                return text;
+            }
+        }
+        let heard = String::from_utf8_lossy(&line);
+        if let Some(listener) = &listener {
+            listener(heard.trim_end_matches(['\n', '\r']));
+        }
+        text.push_str(&heard);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -267,6 +301,21 @@ mod tests {
             (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
             (Some(3), "out\n", "err\n")
         );
+    }
+
+    #[tokio::test]
+    async fn lines_are_heard_as_they_come() {
+        use std::sync::Mutex;
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        let never = CancellationToken::new();
+        let ended = shell("echo one; printf two")
+            .heard_by(move |line| ears.lock().unwrap().push(line.to_owned()))
+            .run(&never)
+            .await
+            .unwrap();
+        assert_eq!(ended.stdout, "one\ntwo");
+        assert_eq!(*heard.lock().unwrap(), ["one", "two"]);
     }
 
     #[tokio::test]

@@ -35,6 +35,16 @@ pub enum StackError {
     /// The tunnel.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
+    /// This machine lacks something that a cluster needs, or has it in use.
+    #[error("{what}: {problem}")]
+    Machine {
+        /// "memory for nodes", "port 8000 of 127.0.0.1".
+        what: String,
+        /// What was found.
+        problem: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// A program that the job needs is nowhere.
     #[error("program {program} not found: {purpose} it")]
     Missing {
@@ -166,7 +176,9 @@ impl StackError {
             Self::Tool(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Tunnel(error) => error.hint(),
-            Self::Missing { cure, .. } | Self::Config { cure, .. } => Some(cure.clone()),
+            Self::Missing { cure, .. } | Self::Config { cure, .. } | Self::Machine { cure, .. } => {
+                Some(cure.clone())
+            }
             Self::NoStack { .. } => Some("`kedactl up --provider kind` (or context) makes one".into()),
             Self::Elsewhere { stack, .. } => Some(format!(
                 "take it down first (`kedactl down --stack {stack}`), or give this one another name with --stack"

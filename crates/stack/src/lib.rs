@@ -30,6 +30,7 @@ pub use home::Home;
 pub use live::Live;
 pub use look::{Look, look};
 pub use place::Way;
+pub use place::kind::node_logs;
 pub use record::{LastRun, Record};
 pub use redis::{Reached, redis};
 pub use releases::ReleaseLook;

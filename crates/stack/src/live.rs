@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kedactl_cluster::Cluster;
+use kedactl_cluster::{Cluster, Picture};
 use kedactl_queue::{Inspector, QueueName, Redis};
 use tokio::sync::OnceCell;
 
@@ -102,6 +102,11 @@ impl Live {
             return Err(StackError::of_queue(error, self.redis().await?));
         }
         Ok(Inspector::new(redis))
+    }
+
+    /// Everything in its namespaces as texts, for whoever looks when the cluster is gone.
+    pub async fn picture(&self) -> Picture {
+        kedactl_cluster::picture(&self.cluster, &self.namespaces()).await
     }
 
     /// One look at everything.

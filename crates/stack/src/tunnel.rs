@@ -2,11 +2,12 @@
 //! Must not touch the tunnel of another stack.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use kedactl_cluster::STACK_LABEL;
 use kedactl_config::{Config, ServiceType, TunnelMode};
+use kedactl_exec::procfs;
 use kedactl_plan::Step;
 use kedactl_tunnel::{Detach, Mode, Spec, Status, TunnelError, Wanted};
 
@@ -76,6 +77,32 @@ pub(crate) async fn ensure(
         within,
     };
     Ok((kedactl_tunnel::detach(&detach, step).await?, true))
+}
+
+/// Refuses where the port of a tunnel that is still to be opened is another program's: better known now than at the end.
+pub(crate) async fn ahead(home: &Home, config: &Config) -> Result<(), StackError> {
+    let opened = !matches!(
+        kedactl_tunnel::status(&home.tunnel()).await,
+        Err(TunnelError::NotRunning { .. })
+    );
+    let port = config.tunnel.port.unwrap_or(config.api.port);
+    // Below 1024 the tunnel takes another one by itself.
+    if !wanted(config) || opened || port < 1024 {
+        return Ok(());
+    }
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StackError::Machine {
+            what: format!("port {port} of 127.0.0.1"),
+            problem: procfs::listener(port).map_or_else(
+                || error.to_string(),
+                |it| format!("taken by {} (pid {})", it.program, it.pid),
+            ),
+            cure:
+                "stop that program, or choose another port for the tunnel: --set tunnel.port=8001"
+                    .to_owned(),
+        }),
+    }
 }
 
 /// Ends the tunnel and removes its folder; whether there was one.

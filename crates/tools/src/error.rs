@@ -34,6 +34,8 @@ pub enum Action {
     Kubeconfig,
     /// Collecting a cluster's logs.
     ExportLogs,
+    /// Starting what stood still.
+    Start,
 }
 
 impl fmt::Display for Action {
@@ -51,6 +53,7 @@ impl fmt::Display for Action {
             Self::Delete => "delete",
             Self::Kubeconfig => "write the kubeconfig",
             Self::ExportLogs => "export logs",
+            Self::Start => "start",
         })
     }
 }
@@ -169,6 +172,12 @@ pub enum ToolError {
         /// The cluster.
         name: String,
     },
+    /// The containers of a cluster are there, and its API server does not answer.
+    #[error("the API server of cluster {name} does not answer")]
+    Silent {
+        /// The cluster.
+        name: String,
+    },
     /// A file could not be read or written.
     #[error("{}", path.display())]
     File {
@@ -199,6 +208,10 @@ impl ToolError {
                      kind.cluster, or delete this one where it is yours: `kind delete cluster --name {name}`"
                 )
             }
+            Self::Silent { name } => format!(
+                "`docker logs {name}-control-plane` says why. Several nodes do not always live through a restart of their machine: \
+                 `kedactl down --purge` and `kedactl up` make the cluster anew, or, where it is not the stack's own, `kind delete cluster --name {name}`"
+            ),
             Self::Refused { said, .. } => return hint_of(said).map(str::to_owned),
             _ => return None,
         })

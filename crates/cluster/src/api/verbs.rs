@@ -252,11 +252,24 @@ impl Cluster {
         previous: bool,
         lines: i64,
     ) -> Vec<String> {
+        let most = (lines, 16 << 10);
+        self.log(namespace, pod, container, previous, most).await
+    }
+
+    /// The same, at most so many lines and bytes.
+    pub(crate) async fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        (lines, bytes): (i64, i64),
+    ) -> Vec<String> {
         let params = LogParams {
             container: Some(container.to_owned()),
             previous,
             tail_lines: Some(lines),
-            limit_bytes: Some(16 << 10),
+            limit_bytes: Some(bytes),
             ..LogParams::default()
         };
         let path = format!("/api/v1/namespaces/{namespace}/pods");

@@ -7,6 +7,7 @@ mod health;
 mod logs;
 mod manifest;
 mod metrics;
+mod picture;
 mod rights;
 mod scaling;
 mod secret;
@@ -22,6 +23,7 @@ pub use health::{
 pub use logs::{LogLine, LogOptions, follow_logs};
 pub use manifest::release_manifest;
 pub use metrics::{Clock, controller_flags, external_metric, pod_metrics};
+pub use picture::{Picture, picture};
 pub use rights::{Granted, Right, may_everything, require, rights};
 pub use scaling::{
     AutoscalerView, ConditionView, MetricView, ScalerView, autoscalers, scalers, scalers_everywhere,

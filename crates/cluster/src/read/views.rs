@@ -202,7 +202,7 @@ pub async fn events(
     Ok(all)
 }
 
-fn event(it: &Json) -> EventView {
+pub(crate) fn event(it: &Json) -> EventView {
     let times = [
         "/series/lastObservedTime",
         "/lastTimestamp",

@@ -5,6 +5,7 @@
 mod charts;
 mod keda;
 mod machine;
+pub(crate) mod nodes;
 mod pods;
 mod redis;
 mod rights;

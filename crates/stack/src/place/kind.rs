@@ -8,9 +8,10 @@ use kedactl_cluster::{Cluster, Target, Timeouts};
 use kedactl_config::{Config, Provider};
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
-use kedactl_tools::kind::{Ensured, Kind, Seen, Spec};
+use kedactl_tools::kind::{Kind, Seen, Spec, Standing};
 use serde_json::Value as Json;
 
+use super::fit;
 use crate::{Home, Record, StackError};
 
 /// Label of the first node of a kind cluster that was made here.
@@ -55,14 +56,50 @@ pub(super) async fn ensure(
         image: config.kind.image.clone(),
         logs: home.logs(),
     };
-    let made_here = Kind::made_here(&home.kind(), name);
-    let ensured = driver.ensure(&spec, ask, step, stop).await?;
-    Ok(ensured == Ensured::Created || made_here)
+    let standing = driver.stands(&spec, ask, step, stop).await?;
+    if standing == Standing::Whole {
+        return Ok(Kind::made_here(&home.kind(), name));
+    }
+    fit::check(config, step, stop).await?;
+    driver.make(&spec, standing, step, stop).await?;
+    Ok(true)
+}
+
+/// Keeps the logs of the nodes of a cluster that did not come to life; its error counts, not what goes wrong here.
+pub(super) async fn keep_logs(home: &Home, config: &Config, name: &str, step: &Step<'_>) {
+    let kept = async {
+        let driver = driver(home, config)?;
+        let never = CancellationToken::new();
+        driver.export_logs(name, &home.logs(), &never).await?;
+        Ok::<_, StackError>(())
+    };
+    match kept.await {
+        Ok(()) => {
+            let note = format!("logs of the nodes are in {}", home.logs().display());
+            step.progress(0, None, note);
+        }
+        Err(error) => tracing::warn!(%error, "logs of a cluster that does not come to life"),
+    }
+}
+
+/// Collects the logs of a kind cluster's nodes in a folder; `false` where the stack is not on one.
+pub async fn node_logs(home: &Home, record: &Record, into: &Path) -> Result<bool, StackError> {
+    let Some(name) = &record.kind else {
+        return Ok(false);
+    };
+    let driver = driver(home, &record.config)?;
+    let never = CancellationToken::new();
+    if !driver.clusters(&never).await?.contains(name) {
+        return Ok(false);
+    }
+    driver.export_logs(name, into, &never).await?;
+    Ok(true)
 }
 
 pub(crate) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
     let program = config.kind.program.as_ref().map(PathBuf::from);
-    Ok(Kind::open(program.as_deref(), &home.kind())?)
+    let engine = &config.images.engine;
+    Ok(Kind::open(program.as_deref(), engine, &home.kind())?)
 }
 
 /// Asks the API server behind a kubeconfig of ours whether it answers, and what its first node was made from.

@@ -1,6 +1,7 @@
 //! The cluster that a stack runs on: found or made, recognised by its identity, and let in.
 //! Must not write to a cluster that was not let in, and must not take a kubeconfig's current context.
 
+mod fit;
 pub(crate) mod kind;
 mod named;
 mod young;
@@ -87,7 +88,12 @@ pub(crate) async fn enter(
     };
     let target = Target::new(&record.kubeconfig, &record.context);
     let cluster = if created_now {
-        young::alive(&target, &record.context, step, stop).await?
+        let alive = young::alive(&target, &record.context, step, stop).await;
+        let failed = alive.as_ref().is_err_and(|error| !error.is_stop());
+        if let Some(name) = record.kind.as_ref().filter(|_| failed) {
+            kind::keep_logs(home, &record.config, name, step).await;
+        }
+        alive?
     } else {
         let connect = async { Ok(Cluster::connect(&target).await?) };
         Box::pin(until_stopped(stop, connect)).await?

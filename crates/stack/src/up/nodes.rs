@@ -31,6 +31,7 @@ impl Job<'_> {
         let step = Step::start(run.sink(), "connect", "connect");
         let way = &self.request.way;
         let (home, record) = (&self.request.home, self.record.clone());
+        tunnel::ahead(home, &self.request.config).await?;
         let entered = place::enter(home, record, way.allow.clone(), &step, run.stop()).await;
         let place = told(step, entered, |place| {
             let uid = place.cluster.uid();

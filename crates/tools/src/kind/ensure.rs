@@ -1,15 +1,17 @@
 //! Brings a cluster to be: adopts the one that is there, or makes it; what was cut off half-way is made anew.
-//! Must not wait for readiness, and must not delete a cluster that it did not begin itself.
+//! Must not wait until pods can run, and must not delete a cluster that it did not begin itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kedactl_exec::CancellationToken;
 use kedactl_plan::Step;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, sleep};
 
 use super::record::{Phase, Record};
-use super::{CREATE, Kind};
+use super::{CREATE, Kind, LOOK_EVERY};
 use crate::charts::hex;
 use crate::{Action, PrivateDir, ToolError};
 
@@ -17,6 +19,10 @@ use crate::{Action, PrivateDir, ToolError};
 const LABEL: &str = "kedactl.io/config";
 /// kind's limit is the length of a container's name in a host name.
 const LONGEST_NAME: usize = 50;
+/// How long the control plane of a cluster may take to answer whose containers were just started.
+const AWAKE_WITHIN: Duration = Duration::from_mins(3);
+/// How long what was begun may take to go when the user wants to leave.
+const CLEAN_UP: Duration = Duration::from_secs(30);
 
 /// The cluster that should be.
 #[derive(Debug, Clone)]
@@ -43,13 +49,15 @@ pub enum Seen {
     Silent,
 }
 
-/// How the cluster came to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ensured {
-    /// It was there already.
-    Adopted,
-    /// It was made; the API server is not asked yet.
-    Created,
+/// What is there in the place of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The cluster that is wanted, and its API server answers.
+    Whole,
+    /// What a run that was cut off left of it.
+    HalfMade,
+    /// Nothing.
+    Missing,
 }
 
 impl Spec {
@@ -123,72 +131,92 @@ impl Spec {
 }
 
 impl Kind {
-    /// Adopts or makes the cluster, and leaves its kubeconfig at [`Kind::kubeconfig`]. `ask` asks the API server behind a
-    /// kubeconfig; it decides itself how long it tries. Readiness is the caller's to wait for.
-    pub async fn ensure(
+    /// Looks for the cluster, and starts its containers where they stand still. If it is whole, its kubeconfig is left at
+    /// [`Kind::kubeconfig`]. `ask` asks the API server behind a kubeconfig; it decides itself how long it tries.
+    pub async fn stands(
         &self,
         spec: &Spec,
         ask: impl AsyncFn(&Path) -> Seen,
         step: &Step<'_>,
         cancel: &CancellationToken,
-    ) -> Result<Ensured, ToolError> {
+    ) -> Result<Standing, ToolError> {
         spec.check_name()?;
-        let (config, hash) = spec.labelled()?;
+        let (_, hash) = spec.labelled()?;
         self.end_left_behind(&spec.name).await?;
-        let there = self.clusters(cancel).await?;
-        if there.contains(&spec.name) {
-            if self.adopt(spec, &hash, ask, cancel).await? {
-                return Ok(Ensured::Adopted);
-            }
-            step.progress(
-                0,
-                None,
-                format!(
-                    "cluster {} was left half made: deleting it and starting again",
-                    spec.name
-                ),
-            );
-            self.delete(&spec.name, cancel).await?;
+        if !self.is_there(&spec.name, cancel).await? {
+            return Ok(Standing::Missing);
         }
-        self.create(spec, &config, hash, step, cancel).await?;
-        Ok(Ensured::Created)
-    }
-
-    /// Whether the cluster that is there is the one that is wanted; `false`: we began it and it never came to be.
-    async fn adopt(
-        &self,
-        spec: &Spec,
-        hash: &str,
-        ask: impl AsyncFn(&Path) -> Seen,
-        cancel: &CancellationToken,
-    ) -> Result<bool, ToolError> {
         let record = self.record(&spec.name);
         let begun = matches!(&record, Some(record) if record.phase == Phase::Creating);
-        let kubeconfig = match self.write_kubeconfig(&spec.name, cancel).await {
-            // Its first node has no kubeconfig yet.
-            Err(ToolError::Refused { .. } | ToolError::Garbled { .. }) if begun => {
-                return Ok(false);
+        // What was begun and cut off is made anew, not started.
+        let woke = !begun && self.woke(&spec.name, step, cancel).await?;
+        let until = Instant::now() + if woke { AWAKE_WITHIN } else { Duration::ZERO };
+        let seen = loop {
+            match self.asked(spec, &ask, cancel).await {
+                // Its first node has no kubeconfig yet.
+                Err(ToolError::Refused { .. } | ToolError::Garbled { .. }) if begun => {
+                    return Ok(Standing::HalfMade);
+                }
+                Ok(Seen::Silent) | Err(ToolError::Refused { .. })
+                    if Instant::now() < until && !cancel.is_cancelled() =>
+                {
+                    sleep(LOOK_EVERY).await;
+                }
+                other => break other?,
             }
-            other => other?,
         };
-        match ask(&kubeconfig).await {
-            Seen::Answers { config } if config.as_deref() == Some(hash) => {
-                // Whatever was cut off, what answers with our label is what was wanted, if kind came to its end.
-                Ok(!begun)
-            }
-            Seen::Silent | Seen::Answers { config: None } if begun => Ok(false),
-            // Somebody else's, and nothing is asked of it: whether it is let in is for its identity to say.
-            Seen::Answers { config: None } if spec.takes_any() => Ok(true),
-            Seen::Answers { .. } => Err(ToolError::OtherCluster {
-                name: spec.name.clone(),
-            }),
-            Seen::Silent => Err(ToolError::NoEffect {
-                program: "kind",
-                action: Action::List,
-                subject: spec.name.clone(),
-                found: "its API server does not answer".to_owned(),
-            }),
+        let whole = whole(spec, &hash, begun, &seen)?;
+        Ok(if whole {
+            Standing::Whole
+        } else {
+            Standing::HalfMade
+        })
+    }
+
+    /// Makes the cluster, after what stands half made in its place has gone. Readiness is the caller's to wait for.
+    pub async fn make(
+        &self,
+        spec: &Spec,
+        standing: Standing,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        let (config, hash) = spec.labelled()?;
+        if standing == Standing::HalfMade {
+            let name = &spec.name;
+            let note = format!("cluster {name} was left half made: deleting it and starting again");
+            step.progress(0, None, note);
+            self.delete(name, cancel).await?;
         }
+        self.create(spec, &config, hash, step, cancel).await
+    }
+
+    /// Starts the containers of a cluster that stand still; whether there were any.
+    async fn woke(
+        &self,
+        name: &str,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<bool, ToolError> {
+        let stopped = self.stopped(name, cancel).await?;
+        if stopped.is_empty() {
+            return Ok(false);
+        }
+        let note = format!("{} stood still: starting it again", stopped.join(", "));
+        step.progress(0, None, note);
+        self.start(&stopped, cancel).await?;
+        Ok(true)
+    }
+
+    async fn asked(
+        &self,
+        spec: &Spec,
+        ask: &impl AsyncFn(&Path) -> Seen,
+        cancel: &CancellationToken,
+    ) -> Result<Seen, ToolError> {
+        // Its port is another one after a start.
+        let kubeconfig = self.write_kubeconfig(&spec.name, cancel).await?;
+        Ok(ask(&kubeconfig).await)
     }
 
     async fn create(
@@ -199,6 +227,9 @@ impl Kind {
         step: &Step<'_>,
         cancel: &CancellationToken,
     ) -> Result<(), ToolError> {
+        // Its network comes with the first cluster of a machine, and goes with it where it came with ours.
+        let before = self.record(&spec.name).is_some_and(|it| it.network);
+        let network = before || !self.has_network(cancel).await?;
         let private = PrivateDir::inside(&self.state.join("tmp"))?;
         let file = private.write("kind.json", config.to_string().as_bytes())?;
         self.remember(
@@ -206,6 +237,7 @@ impl Kind {
             &Record {
                 phase: Phase::Creating,
                 config: hash.clone(),
+                network,
             },
         )?;
         step.progress(0, None, format!("kind creates {}", spec.name));
@@ -223,8 +255,9 @@ impl Kind {
         }
         let made = self.finish(Action::Create, &spec.name, &job, cancel).await;
         if let Err(error) = made {
-            // Cut off by the user: the record says so, and the next run begins anew.
-            if !cancel.is_cancelled() {
+            if cancel.is_cancelled() {
+                self.clean_up(spec, step).await;
+            } else {
                 self.give_up(spec, step, cancel).await;
             }
             return Err(error);
@@ -234,8 +267,22 @@ impl Kind {
             &Record {
                 phase: Phase::Created,
                 config: hash,
+                network,
             },
         )
+    }
+
+    /// Takes away what kind had made when the user ended it. What stays in spite of that, the record names to the next run.
+    async fn clean_up(&self, spec: &Spec, step: &Step<'_>) {
+        let name = &spec.name;
+        step.progress(0, None, format!("deleting what kind made of {name} so far"));
+        let own = CancellationToken::new();
+        let gone = tokio::time::timeout(CLEAN_UP, self.delete(name, &own)).await;
+        match gone {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "a cluster that was cut off is left"),
+            Err(_) => tracing::warn!("a cluster that was cut off takes too long to go"),
+        }
     }
 
     /// Keeps the logs of what could not be made, then deletes it. The first error counts, not what goes wrong here.
@@ -251,6 +298,25 @@ impl Kind {
         if let Err(error) = self.delete(&spec.name, cancel).await {
             tracing::warn!(%error, "a cluster that could not be made is left");
         }
+    }
+}
+
+/// Whether the cluster that answers is the one that is wanted; `false`: it was begun here and never came to be.
+fn whole(spec: &Spec, hash: &str, begun: bool, seen: &Seen) -> Result<bool, ToolError> {
+    match seen {
+        Seen::Answers { config } if config.as_deref() == Some(hash) => {
+            // Whatever was cut off, what answers with our label is what was wanted, if kind came to its end.
+            Ok(!begun)
+        }
+        Seen::Silent | Seen::Answers { config: None } if begun => Ok(false),
+        // Somebody else's, and nothing is asked of it: whether it is let in is for its identity to say.
+        Seen::Answers { config: None } if spec.takes_any() => Ok(true),
+        Seen::Answers { .. } => Err(ToolError::OtherCluster {
+            name: spec.name.clone(),
+        }),
+        Seen::Silent => Err(ToolError::Silent {
+            name: spec.name.clone(),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! kind: clusters of containers, made, adopted, deleted.
 //! Must not touch the user's kubeconfig, must not take kind's word for a ready cluster, and deletes only what it made itself.
 
+mod engine;
 mod ensure;
 mod record;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use kedactl_exec::{CancellationToken, Job, find, last_words};
 use tokio::time::{Instant, sleep};
 
-pub use ensure::{Ensured, Seen, Spec};
+pub use ensure::{Seen, Spec, Standing};
 
 use crate::private::{folder, replace};
 use crate::{Action, ToolError};
@@ -26,22 +27,30 @@ const CREATE: Duration = Duration::from_mins(15);
 #[derive(Debug, Clone)]
 pub struct Kind {
     program: PathBuf,
+    /// The client of the container engine that nodes are made on.
+    engine: PathBuf,
     /// Private folder for kubeconfigs and for what is known about clusters.
     state: PathBuf,
 }
 
 impl Kind {
-    /// Finds kind; `program` is its path, `None`: `kind`, beside this program or in PATH.
-    pub fn open(program: Option<&Path>, state: &Path) -> Result<Self, ToolError> {
+    /// Finds kind and its engine; `program` is kind's path, `None`: `kind`, beside this program or in PATH.
+    pub fn open(program: Option<&Path>, engine: &str, state: &Path) -> Result<Self, ToolError> {
         let program = program.map_or("kind".into(), Path::to_string_lossy);
         let program = find(&program).map_err(|_| ToolError::Missing {
             program: program.into_owned(),
             what: "kind",
             key: "kind.program",
         })?;
+        let engine = find(engine).map_err(|_| ToolError::Missing {
+            program: engine.to_owned(),
+            what: "Docker or Podman",
+            key: "images.engine",
+        })?;
         folder(state)?;
         Ok(Self {
             program,
+            engine,
             state: state.to_owned(),
         })
     }
@@ -121,6 +130,9 @@ impl Kind {
         if there {
             self.delete_containers(name, cancel).await?;
         }
+        if self.record(name).is_some_and(|it| it.network) {
+            self.remove_network(cancel).await;
+        }
         self.forget(name)?;
         Ok(there)
     }
@@ -195,16 +207,31 @@ impl Kind {
     }
 
     fn job(&self, args: &[&str]) -> Job {
-        Job::new(&self.program)
+        let job = Job::new(&self.program)
             .args(args.iter().copied())
             .without_env("KUBECONFIG")
             .without_env("KEDACTL_")
             .without_env("KIND_CLUSTER_NAME")
-            .env("NO_COLOR", "1")
+            .env("NO_COLOR", "1");
+        match self.engine_env() {
+            Some(engine) => job.env("KIND_EXPERIMENTAL_PROVIDER", engine),
+            None => job,
+        }
     }
 
     async fn finish(
         &self,
+        action: Action,
+        subject: &str,
+        job: &Job,
+        cancel: &CancellationToken,
+    ) -> Result<String, ToolError> {
+        self.ended("kind", action, subject, job, cancel).await
+    }
+
+    async fn ended(
+        &self,
+        program: &'static str,
         action: Action,
         subject: &str,
         job: &Job,
@@ -215,7 +242,7 @@ impl Kind {
             return Ok(ended.stdout);
         }
         Err(ToolError::Refused {
-            program: "kind",
+            program,
             action,
             subject: subject.to_owned(),
             how: ended.how,

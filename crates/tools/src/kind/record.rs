@@ -27,6 +27,9 @@ pub(super) struct Record {
     pub(super) phase: Phase,
     /// Hash of the configuration.
     pub(super) config: String,
+    /// Whether kind's network was not there before.
+    #[serde(default)]
+    pub(super) network: bool,
 }
 
 impl Kind {

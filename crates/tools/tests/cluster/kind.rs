@@ -13,7 +13,7 @@ async fn clusters_nodes_and_kubeconfig_are_read_and_nothing_is_there_for_an_unkn
     let directory = tempfile::tempdir().unwrap();
     let never = CancellationToken::new();
     let name = variable("KEDACTL_TEST_CLUSTER");
-    let kind = Kind::open(None, directory.path()).unwrap();
+    let kind = Kind::open(None, "docker", directory.path()).unwrap();
     assert!(kind.clusters(&never).await.unwrap().contains(&name));
     let nodes = kind.nodes(&name, &never).await.unwrap();
     assert!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kedactl_plan::{Collect, Kind as Said, Step};
-use kedactl_tools::kind::{Ensured, Kind, Seen, Spec};
+use kedactl_tools::kind::{Kind, Seen, Spec, Standing};
 use kedactl_tools::{CancellationToken, ToolError};
 use serde_json::json;
 
@@ -20,14 +20,24 @@ case "$1 $2" in
     printf 'certificate-authority-data: x\nserver: y\n' ;;
   "create cluster") mkdir -p "$HERE/clusters"; [ ! -e "$HERE/clusters/$name" ] || { echo 'ERROR: node(s) already exist for a cluster with the name' >&2; exit 1; }
     cp "$config" "$HERE/config"; echo half >"$HERE/clusters/$name"; [ ! -e "$HERE/stop" ] || { . "$HERE/stop"; }; echo whole >"$HERE/clusters/$name" ;;
-  "delete cluster") rm -f "$HERE/clusters/$name"; if [ -e "$HERE/late" ]; then mv "$HERE/late" "$HERE/clusters/$name"; fi ;;
+  "delete cluster") [ ! -e "$HERE/stays" ] || { echo 'ERROR: removal is in progress' >&2; exit 1; }; rm -f "$HERE/clusters/$name"; if [ -e "$HERE/late" ]; then mv "$HERE/late" "$HERE/clusters/$name"; fi ;;
   "export logs") eval "last=\${$#}"; : >"$last/kubelet.log" ;;
+esac
+"#;
+
+/// An engine with one network, or none, and containers that are files of what they do.
+const ENGINE: &str = r#"
+case "$1" in
+  ps) cd "$HERE/stopped" 2>/dev/null && ls || : ;;
+  start) shift; for it in "$@"; do rm "$HERE/stopped/$it"; done ;;
+  network) case $2 in ls) [ ! -e "$HERE/network" ] || echo kind ;; rm) rm "$HERE/network" ;; esac ;;
 esac
 "#;
 
 struct Lab {
     directory: tempfile::TempDir,
     fake: Fake,
+    engine: Fake,
     kind: Kind,
     sink: Collect,
 }
@@ -36,10 +46,16 @@ impl Lab {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let fake = Fake::new(directory.path(), "kind", GOOD);
-        let kind = Kind::open(Some(&fake.program), &directory.path().join("state")).unwrap();
+        let beside = directory.path().join("engine");
+        std::fs::create_dir(&beside).unwrap();
+        let engine = Fake::new(&beside, "docker", ENGINE);
+        let client = engine.program.display().to_string();
+        let state = directory.path().join("state");
+        let kind = Kind::open(Some(&fake.program), &client, &state).unwrap();
         Self {
             directory,
             fake,
+            engine,
             kind,
             sink: Collect::default(),
         }
@@ -68,11 +84,14 @@ impl Lab {
         spec: &Spec,
         seen: Seen,
         cancel: &CancellationToken,
-    ) -> Result<Ensured, ToolError> {
+    ) -> Result<Standing, ToolError> {
         let step = Step::start(&self.sink, "cluster", "cluster");
-        self.kind
-            .ensure(spec, async |_: &Path| seen.clone(), &step, cancel)
-            .await
+        let ask = async |_: &Path| seen.clone();
+        let standing = self.kind.stands(spec, ask, &step, cancel).await?;
+        if standing != Standing::Whole {
+            self.kind.make(spec, standing, &step, cancel).await?;
+        }
+        Ok(standing)
     }
 
     fn told(&self, words: &str) -> bool {
@@ -83,13 +102,20 @@ impl Lab {
     }
 }
 
+async fn interrupted_once_begun(lab: &Lab, cancel: &CancellationToken) {
+    let begun = lab.directory.path().join("begun");
+    let within = std::time::Duration::from_secs(30);
+    kedactl_testkit::until_async("kind creates", within, || async { begun.exists() }).await;
+    cancel.cancel();
+}
+
 #[tokio::test]
 async fn a_cluster_is_made_once_and_adopted_by_its_label() {
     let lab = Lab::new();
     let never = CancellationToken::new();
     assert_eq!(
         lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap(),
-        Ensured::Created
+        Standing::Missing
     );
     assert!(
         lab.fake.calls().contains("--retain --wait 0s"),
@@ -103,7 +129,7 @@ async fn a_cluster_is_made_once_and_adopted_by_its_label() {
         lab.ensure(&lab.spec(), answers.clone(), &never)
             .await
             .unwrap(),
-        Ensured::Adopted
+        Standing::Whole
     );
     let mut other = lab.spec();
     other.image = Some("node:other".to_owned());
@@ -122,31 +148,98 @@ async fn a_cluster_is_made_once_and_adopted_by_its_label() {
 async fn what_was_cut_off_is_made_anew_aloud() {
     let lab = Lab::new();
     let cancel = CancellationToken::new();
-    let begun = lab.directory.path().join("begun");
+    std::fs::write(
+        lab.directory.path().join("stop"),
+        ": >\"$HERE/begun\"; trap 'exit 130' INT; while :; do sleep 0.05; done",
+    )
+    .unwrap();
+    // It does not go: what was cut off is left.
+    std::fs::write(lab.directory.path().join("stays"), "").unwrap();
+    let spec = lab.spec();
+    let stop = interrupted_once_begun(&lab, &cancel);
+    let (made, ()) = tokio::join!(lab.ensure(&spec, Seen::Silent, &cancel), stop);
+    assert!(made.unwrap_err().to_string().contains("was cancelled"));
+    std::fs::remove_file(lab.directory.path().join("stop")).unwrap();
+    std::fs::remove_file(lab.directory.path().join("stays")).unwrap();
+    let never = CancellationToken::new();
+    assert_eq!(
+        lab.ensure(&spec, Seen::Silent, &never).await.unwrap(),
+        Standing::HalfMade
+    );
+    assert!(lab.told("left half made"));
+}
+
+#[tokio::test]
+async fn a_user_who_interrupts_gets_back_a_machine_without_containers() {
+    let lab = Lab::new();
+    let cancel = CancellationToken::new();
     std::fs::write(
         lab.directory.path().join("stop"),
         ": >\"$HERE/begun\"; trap 'exit 130' INT; while :; do sleep 0.05; done",
     )
     .unwrap();
     let spec = lab.spec();
-    let stop = async {
-        kedactl_testkit::until_async(
-            "kind creates",
-            std::time::Duration::from_secs(30),
-            || async { begun.exists() },
-        )
-        .await;
-        cancel.cancel();
-    };
+    let stop = interrupted_once_begun(&lab, &cancel);
     let (made, ()) = tokio::join!(lab.ensure(&spec, Seen::Silent, &cancel), stop);
     assert!(made.unwrap_err().to_string().contains("was cancelled"));
-    std::fs::remove_file(lab.directory.path().join("stop")).unwrap();
+    assert!(lab.told("deleting what kind made"));
     let never = CancellationToken::new();
-    assert_eq!(
-        lab.ensure(&spec, Seen::Silent, &never).await.unwrap(),
-        Ensured::Created
+    assert!(lab.kind.clusters(&never).await.unwrap().is_empty());
+    assert!(!Kind::made_here(&lab.directory.path().join("state"), "lab"));
+}
+
+#[tokio::test]
+async fn a_cluster_whose_containers_stand_still_is_started() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
+    let stopped = lab.directory.path().join("engine/stopped");
+    std::fs::create_dir(&stopped).unwrap();
+    std::fs::write(stopped.join("lab-control-plane"), "").unwrap();
+    let answers = Seen::Answers {
+        config: lab.label(),
+    };
+    let standing = lab.ensure(&lab.spec(), answers, &never).await.unwrap();
+    assert_eq!(standing, Standing::Whole);
+    assert!(lab.told("lab-control-plane stood still"));
+    assert!(lab.engine.calls().contains("start lab-control-plane"));
+}
+
+#[tokio::test]
+async fn the_network_goes_with_the_cluster_that_it_came_with_and_with_no_other() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    let network = lab.directory.path().join("engine/network");
+    for was_there in [false, true] {
+        std::fs::write(&network, "").unwrap();
+        if !was_there {
+            std::fs::remove_file(&network).unwrap();
+        }
+        lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
+        std::fs::write(&network, "").unwrap();
+        lab.kind.delete("lab", &never).await.unwrap();
+        assert_eq!(network.exists(), was_there);
+    }
+}
+
+#[tokio::test]
+async fn kind_is_told_which_engine_to_use() {
+    let lab = Lab::new();
+    let beside = lab.directory.path().join("engine");
+    let podman = Fake::new(&beside, "podman", ENGINE);
+    let never = CancellationToken::new();
+    let state = lab.directory.path().join("state");
+    lab.kind.clusters(&never).await.unwrap();
+    assert!(
+        !lab.fake
+            .environment()
+            .contains("KIND_EXPERIMENTAL_PROVIDER")
     );
-    assert!(lab.told("left half made"));
+    let client = podman.program.display().to_string();
+    let kind = Kind::open(Some(&lab.fake.program), &client, &state).unwrap();
+    kind.clusters(&never).await.unwrap();
+    let set = "KIND_EXPERIMENTAL_PROVIDER=podman";
+    assert!(lab.fake.environment().contains(set));
 }
 
 #[tokio::test]
@@ -193,7 +286,7 @@ async fn a_cluster_of_somebody_else_will_do_where_nothing_is_said_of_what_it_is_
     let mut any = lab.spec();
     any.config = json!({});
     let taken = lab.ensure(&any, theirs.clone(), &never).await.unwrap();
-    assert_eq!(taken, Ensured::Adopted);
+    assert_eq!(taken, Standing::Whole);
     any.image = Some("node:1".to_owned());
     let refused = lab.ensure(&any, theirs, &never).await.unwrap_err();
     assert!(refused.hint().unwrap().contains("leave out kind.config"));
