@@ -47,16 +47,11 @@ fn project() -> Context {
 /// Runs a script as a runner does. Loads are short: what they find is no matter here.
 fn runs(context: &Context, script: &str, env: &[(&str, &str)]) -> String {
     let dir = context.dir();
-    let path = format!(
-        "{}:{}",
-        dir.join("bin").display(),
-        std::env::var("PATH").unwrap()
-    );
-    let script = script.replace("--duration 20s", "--duration 2s");
+    let path = format!("export PATH={}:$PATH\n", dir.join("bin").display());
+    let script = path + &script.replace("--duration 20s", "--duration 2s");
     let mut run = Run::new("bash")
         .args(["-eo", "pipefail", "-c", &script])
         .cwd(dir.join("project"))
-        .env("PATH", path)
         .env("HOME", dir.join("home"))
         .env("KEDACTL_STATE_DIR", dir.join("state"))
         .env("CI", "true")

@@ -2,10 +2,10 @@
 //!
 //! It must not know any command's output.
 
-use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 /// What a run of the program left: the three things that a user sees.
@@ -66,7 +66,7 @@ pub struct Context {
     program: PathBuf,
     sets: Vec<String>,
     env: Vec<(String, String)>,
-    started: Cell<bool>,
+    started: AtomicBool,
 }
 
 impl Context {
@@ -85,7 +85,7 @@ impl Context {
             program: program.into(),
             sets: Vec::new(),
             env: Vec::new(),
-            started: Cell::new(false),
+            started: AtomicBool::new(false),
         }
     }
 
@@ -152,7 +152,7 @@ impl Context {
 
     /// A command that brings a stack up, which is taken down with this context.
     fn of_a_stack<'a>(&'a self, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        self.started.set(true);
+        self.started.store(true, Ordering::Relaxed);
         let sets = self.sets.iter().flat_map(|set| ["--set", set.as_str()]);
         let args = [command, "-f", "fast"].into_iter().chain(sets);
         args.chain(more.iter().copied()).collect()
@@ -204,7 +204,7 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        if self.started.get() {
+        if self.started.load(Ordering::Relaxed) {
             self.run(&["down", "--purge"]);
         }
     }
