@@ -9,12 +9,14 @@ use std::time::Duration;
 /// Where a stack runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Provider {
-    /// The configuration's, else the recorded stack's, else local
+    /// The configuration's, else the recorded stack's, else kind or minikube where its program and its engine are there, else local
     Auto,
     /// Supervised processes on this machine, scaled by the rendered manifests
     Local,
     /// A kind cluster of its own on this machine: made where it is missing
     Kind,
+    /// A minikube profile of its own on this machine: made where it is missing, started where it stopped
+    Minikube,
     /// An existing cluster, named by --context
     Context,
 }

@@ -52,6 +52,8 @@ pub enum TunnelMode {
     NodePort,
     /// Through the API server only
     PortForward,
+    /// By `minikube tunnel`, which adds a route and needs root; for a stack on minikube
+    Minikube,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,14 +4,15 @@
 
 mod phases;
 
-use super::{load, place, verify};
+use super::place::{self, Chosen};
+use super::{load, verify};
 use crate::args::CiArgs;
 use crate::ci::{self, Case, End, Ended, Folder, Phase, Recorder, Timeline, Told, Watch};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::{Progress, annotation};
 use crate::running::Running;
-use kedactl_config::{Config, Loaded};
+use kedactl_config::Config;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write as _;
@@ -20,13 +21,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) fn ci(context: &Context, args: &CiArgs) -> Result<Exit, Error> {
-    let loaded = place::load(context, &args.layers, &args.place)?;
-    let name = context.name_of(&loaded.config);
+    let chosen = place::load(context, &args.layers, &args.place)?;
+    let config = chosen.loaded.config.clone();
+    let name = context.name_of(&config);
     if wants_load(args) {
         load::check(&args.load)?;
     }
     if args.verify {
-        verify::possible(&loaded.config)?;
+        verify::possible(&config)?;
     }
     if Running::find(context, &name)?.is_some() {
         return Err(Error::new(
@@ -44,7 +46,7 @@ pub(crate) fn ci(context: &Context, args: &CiArgs) -> Result<Exit, Error> {
         context,
         args,
         name,
-        config: loaded.config.clone(),
+        config,
         folder,
         events,
         recorder: Recorder::default(),
@@ -52,7 +54,7 @@ pub(crate) fn ci(context: &Context, args: &CiArgs) -> Result<Exit, Error> {
         start: Instant::now(),
         timeline: Mutex::new(Timeline::default()),
     };
-    run.all(loaded)
+    run.all(chosen)
 }
 
 fn wants_load(args: &CiArgs) -> bool {
@@ -93,8 +95,8 @@ impl Came {
 }
 
 impl Run<'_> {
-    fn all(self, loaded: Loaded) -> Result<Exit, Error> {
-        let mut ended = vec![self.phase(Phase::Up, || self.up(loaded))];
+    fn all(self, chosen: Chosen) -> Result<Exit, Error> {
+        let mut ended = vec![self.phase(Phase::Up, || self.up(chosen))];
         let wanted = [
             (Phase::Verify, self.args.verify),
             (Phase::Load, wants_load(self.args)),

@@ -1,50 +1,76 @@
 //! Where a stack runs: what the options, the configuration and the record say together, for `up`, `plan` and `diff`.
 //!
-//! It must not ask a cluster anything.
+//! It must not ask a cluster anything, nor write to one.
 
+use super::block_on;
 use crate::args::{Adopt, Layers, OwnershipArgs, PlaceArgs, Provider};
 use crate::context::Context;
 use crate::error::{Code, Error};
 use kedactl_cluster::Adopt as Take;
 use kedactl_config::{Config, Loaded, Provider as Kind};
 use kedactl_images::Credentials;
-use kedactl_stack::{Home, Record, Request, Way};
+use kedactl_stack::{Choice, Home, Record, Request, Way, choose};
 use std::path::Path;
 use std::time::Duration;
 
-/// Loads the configuration for the provider that is meant: the option's, the configuration's, else the recorded one.
-pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Result<Loaded, Error> {
+/// A configuration, and why it is for that provider where nobody named one.
+pub(super) struct Chosen {
+    pub(super) loaded: Loaded,
+    pub(super) choice: Option<Choice>,
+}
+
+/// Loads the configuration for the provider that is meant: the option's, the configuration's, the recorded one, else the one
+/// that fits this machine best.
+pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Result<Chosen, Error> {
     let named = match place.provider {
         Provider::Auto => None,
         Provider::Local => Some(Kind::Local),
         Provider::Kind => Some(Kind::Kind),
+        Provider::Minikube => Some(Kind::Minikube),
         Provider::Context => Some(Kind::Context),
     };
     let loaded = context.load_for(layers, named)?;
-    if loaded.config.provider == Kind::Minikube {
-        let message = "this version does not drive the provider `minikube`";
-        return Err(Error::new(Code::Config, message).hint(
-            "start it yourself and pass `--provider context --context minikube`, or use kind or local",
-        ));
-    }
     if loaded.config.provider != Kind::Auto || named.is_some() {
-        return Ok(loaded);
+        return Ok(Chosen {
+            loaded,
+            choice: None,
+        });
     }
-    let recorded = Record::read(&context.home(&context.name_of(&loaded.config))?)?;
-    match recorded {
-        Some(record) => context.load_for(layers, Some(record.provider)),
-        None => Ok(loaded),
-    }
+    let name = context.name_of(&loaded.config);
+    let home = context.home(&name)?;
+    let record = Record::read(&home)?;
+    let local = context.dir_of(&name)?.exists();
+    let chosen = choose(&home, &loaded.config, record.as_ref(), local);
+    let choice = block_on(async { Ok(chosen.await) })?;
+    Ok(Chosen {
+        loaded: context.load_for(layers, Some(choice.provider))?,
+        choice: Some(choice),
+    })
 }
 
-/// Why it is the local provider, where nobody said so.
-pub(super) fn why_local(place: &PlaceArgs) -> &'static str {
-    match place.provider {
-        Provider::Auto => {
-            " (auto: processes on this machine; --provider kind or context for a cluster)"
-        }
-        _ => "",
+/// What is said before anything is done: where the stack goes, and where nobody said so, why and what else there is.
+pub(super) fn head(name: &str, provider: Kind, choice: Option<&Choice>) -> String {
+    let mut text = format!("stack {name} on provider {}", provider.environment());
+    let Some(choice) = choice else {
+        return text;
+    };
+    text += &format!(" (auto: {})", choice.why);
+    if let Some(cluster) = &choice.makes {
+        text += &format!("; makes the cluster {cluster}");
     }
+    let others = choice.others.iter().map(|it| {
+        let provider = it.provider.environment();
+        match (&it.lacks[..], it.provider) {
+            ([], Kind::Local) => "--provider local runs without a cluster".to_owned(),
+            ([], _) => format!("--provider {provider} does too"),
+            (lacks, _) => format!("{provider}: {}", lacks.join(", ")),
+        }
+    });
+    let others: Vec<String> = others.collect();
+    if !others.is_empty() {
+        text += &format!("\n  {}", others.join("; "));
+    }
+    text
 }
 
 /// Options that mean a cluster are wrong without one.
@@ -65,7 +91,7 @@ pub(super) fn only_cluster(
         return Ok(());
     };
     let message = format!("{option} means a cluster, and the provider is local");
-    Err(Error::new(Code::Usage, message).hint("add --provider context or --provider kind"))
+    Err(Error::new(Code::Usage, message).hint("add --provider context, kind or minikube"))
 }
 
 /// A stack of that name on a cluster would be hidden by a local one.

@@ -56,11 +56,11 @@ fn request(
     at: &PlaceArgs,
     ownership: &OwnershipArgs,
 ) -> Result<Request, Error> {
-    let loaded = place::load(context, layers, at)?;
+    let loaded = place::load(context, layers, at)?.loaded;
     if matches!(loaded.config.provider, Provider::Auto | Provider::Local) {
         let message = "the provider local compares by itself: `up` changes what differs";
         return Err(Error::new(Code::Usage, message)
-            .hint("add --provider context or --provider kind for a cluster"));
+            .hint("add --provider context, kind or minikube for a cluster"));
     }
     place::request(context, loaded.config, at, ownership)
 }

@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::{Printer, Readers, follow, view};
 use kedactl_plan::Step;
-use kedactl_tunnel::{Access, Detach, Ended, Mode, Spec, Status, Stopped};
+use kedactl_stack::Record;
+use kedactl_tunnel::{Access, Detach, Ended, Minikube, Mode, Spec, Status, Stopped, TunnelError};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -97,7 +98,24 @@ fn stop(context: &Context, dir: &Path) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
+/// The stack's minikube, where its tunnel is asked for.
+fn minikube(context: &Context, args: &TunnelOpen) -> Result<Option<(Record, Minikube)>, Error> {
+    if args.mode != TunnelMode::Minikube {
+        return Ok(None);
+    }
+    let home = context.home(&context.stack_name())?;
+    let record = Record::read(&home)?;
+    let minikube = record.as_ref().map(|it| it.minikube_tunnel(&home));
+    match (record, minikube.transpose()?.flatten()) {
+        (Some(record), Some(minikube)) => Ok(Some((record, minikube))),
+        _ => Err(TunnelError::NoProfile.into()),
+    }
+}
+
 fn access(context: &Context, args: &TunnelOpen) -> Result<Access, Error> {
+    if let Some((record, _)) = minikube(context, args)?.filter(|_| args.kubeconfig.is_none()) {
+        return Ok(record.access());
+    }
     let kubeconfig = args
         .kubeconfig
         .clone()
@@ -116,13 +134,15 @@ fn access(context: &Context, args: &TunnelOpen) -> Result<Access, Error> {
 fn spec(context: &Context, args: &TunnelOpen) -> Result<Spec, Error> {
     let services = args.services.iter().map(|text| text.parse());
     Ok(Spec {
-        services: services.collect::<Result<_, kedactl_tunnel::TunnelError>>()?,
+        services: services.collect::<Result<_, TunnelError>>()?,
         label: format!("kedactl.io/stack={}", context.stack_name()),
         mode: match args.mode {
             TunnelMode::Auto => Mode::Auto,
             TunnelMode::NodePort => Mode::NodePort,
             TunnelMode::PortForward => Mode::PortForward,
+            TunnelMode::Minikube => Mode::Minikube,
         },
+        minikube: minikube(context, args)?.map(|(_, it)| it),
         any_port: args.any_port,
         hold: args.hold,
     })

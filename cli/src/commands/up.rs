@@ -2,15 +2,17 @@
 //!
 //! It must not decide what has to change: the provider compares.
 
+use super::place::Chosen;
 use super::{block_on, place, verify};
 use crate::args::UpArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Readers, follow, style, view};
-use kedactl_config::{Config, Loaded};
+use kedactl_config::{Config, Provider};
 use kedactl_local::{Desired, Request, UpOutcome};
 use kedactl_plan::Control;
 use kedactl_render::{Manifests, Object};
+use kedactl_stack::Choice;
 use std::time::Duration;
 
 const LOCAL_WITHIN: Duration = Duration::from_secs(90);
@@ -28,12 +30,12 @@ pub(super) struct Brought {
 }
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
-    let loaded = place::load(context, &args.layers, &args.place)?;
+    let chosen = place::load(context, &args.layers, &args.place)?;
     if args.verify {
-        verify::possible(&loaded.config)?;
+        verify::possible(&chosen.loaded.config)?;
     }
     let readers = Readers::new(args.stream.events.as_ref())?;
-    let brought = bring(context, args, loaded, readers)?;
+    let brought = bring(context, args, chosen, readers)?;
     end(context, args, brought)
 }
 
@@ -41,23 +43,22 @@ pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
 pub(super) fn bring(
     context: &Context,
     args: &UpArgs,
-    loaded: Loaded,
+    chosen: Chosen,
     readers: Readers,
 ) -> Result<Brought, Error> {
-    match loaded.config.provider {
-        kedactl_config::Provider::Auto | kedactl_config::Provider::Local => {
-            local(context, args, loaded, readers)
-        }
-        _ => cluster(context, args, loaded, readers),
+    match chosen.loaded.config.provider {
+        Provider::Auto | Provider::Local => local(context, args, chosen, readers),
+        _ => cluster(context, args, chosen, readers),
     }
 }
 
 fn local(
     context: &Context,
     args: &UpArgs,
-    loaded: Loaded,
+    chosen: Chosen,
     readers: Readers,
 ) -> Result<Brought, Error> {
+    let Chosen { loaded, choice } = chosen;
     let name = context.name_of(&loaded.config);
     place::only_cluster(&args.place, &args.ownership, args.plan.as_deref())?;
     place::not_on_a_cluster(context, &name)?;
@@ -70,11 +71,10 @@ fn local(
         within: args.timeout.unwrap_or(LOCAL_WITHIN),
     };
     if !readers.own_stderr() {
-        let why = place::why_local(&args.place);
         let head = style::head(&name);
         context
             .printer
-            .say(&format!("stack {head} on provider local{why}"));
+            .say(&place::head(&head, Provider::Local, choice.as_ref()));
     }
     let outcome = follow(context.printer, readers, |sink| {
         block_on(async { Ok(kedactl_local::up(&request, sink).await?) })
@@ -86,16 +86,17 @@ fn local(
         text: text(&outcome),
         name,
         config,
-        value,
+        value: with(value, Provider::Local, choice),
     })
 }
 
 fn cluster(
     context: &Context,
     args: &UpArgs,
-    loaded: Loaded,
+    chosen: Chosen,
     readers: Readers,
 ) -> Result<Brought, Error> {
+    let Chosen { loaded, choice } = chosen;
     let mut request = place::request(context, loaded.config, &args.place, &args.ownership)?;
     request.within = args.timeout.unwrap_or(CLUSTER_WITHIN);
     if let Some(path) = &args.plan {
@@ -103,10 +104,10 @@ fn cluster(
     }
     if !readers.own_stderr() {
         let head = style::head(request.home.stack());
-        let provider = request.config.provider.environment();
+        let provider = request.config.provider;
         context
             .printer
-            .say(&format!("stack {head} on provider {provider}"));
+            .say(&place::head(&head, provider, choice.as_ref()));
     }
     let control = Control::default();
     let outcome = follow(context.printer, readers, |sink| {
@@ -114,12 +115,27 @@ fn cluster(
             Ok(kedactl_stack::up(&request, sink, &control).await?)
         })
     })?;
+    let value = with(serde_json::json!(outcome), request.config.provider, choice);
     Ok(Brought {
         name: request.home.stack().to_owned(),
         config: request.config,
-        value: serde_json::json!(outcome),
+        value,
         text: view::stack::up(&outcome),
     })
+}
+
+/// Adds where the stack runs, and where nobody said so, why.
+fn with(
+    mut value: serde_json::Value,
+    provider: Provider,
+    choice: Option<Choice>,
+) -> serde_json::Value {
+    value["provider"] = provider.environment().into();
+    if let Some(choice) = choice {
+        value["why"] = choice.why.into();
+        value["others"] = serde_json::json!(choice.others);
+    }
+    value
 }
 
 /// Proves the stack where that was asked for, and says how it is.

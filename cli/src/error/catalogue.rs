@@ -222,8 +222,20 @@ catalogue! {
         "the message names the chart; check its address and version under `releases`",
         "The chart could not be read: it is damaged, is no chart, or lacks what its declaration promises.";
     OtherCluster "KD0905" Error "a cluster of that name was made otherwise",
-        "delete it (`kind delete cluster --name NAME`), or choose another name",
-        "kind has a cluster of this name that was made from another configuration. Neither is it changed, nor is another made in its place.";
+        "delete it where it is yours, or choose another name",
+        "kind has a cluster of this name that was made from another configuration, or minikube a profile of it that is not what the values ask for. Neither is it changed, nor is another made in its place.";
+    MinikubeFailed "KD1101" Error "minikube did not do what it was asked to",
+        "the hint has minikube's own advice; `minikube logs -p PROFILE` says more, and logs of what could not be made are in the stack's folder",
+        "minikube's exit codes name what it blames, ten to a source: itself, memory and disk, this machine, the internet, the driver, the engine, the network, a node, the container runtime, the control plane, a service.";
+    NeedsRoot "KD1102" Error "`minikube tunnel` would ask for a password",
+        "run `sudo -v` right before, or take kedactl's own tunnel, which needs no root: leave out tunnel.mode and --mode",
+        "`minikube tunnel` adds a route with sudo. In the background nobody would see the question for a password, and the tunnel would wait for ever.";
+    OtherMinikubeTunnel "KD1103" Error "somebody runs `minikube tunnel` for this profile",
+        "end it where it runs, or use it: it serves every Service of type LoadBalancer",
+        "Two of them would fight for the route. This one was not started by kedactl, so that kedactl does not end it.";
+    RouteLeft "KD1104" Error "`minikube tunnel` had to be killed",
+        "the next `minikube tunnel` of the profile removes the route; `ip route` shows it",
+        "It was sent SIGINT, the one signal that it hears, and did not end in time. A kill leaves the route that it added.";
     Machine "KD1401" Error "this machine cannot have what is asked for",
         "the message names what is missing or in use; `kedactl doctor` looks at all of it",
         "A cluster or a tunnel needs something of this machine that it lacks or that another program has: memory, room on the disk, a container engine that answers, a kernel's setting, a port. Nothing was started.";

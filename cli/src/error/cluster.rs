@@ -85,12 +85,14 @@ impl From<ToolError> for Error {
             ToolError::Refused { .. } | ToolError::NoEffect { .. } | ToolError::Garbled { .. } => {
                 Code::ToolRefused
             }
+            ToolError::Minikube(_) => Code::MinikubeFailed,
+            ToolError::Profile { .. } => Code::Config,
             ToolError::Locked { .. } => Code::ReleaseLocked,
             ToolError::Conflict { .. } => Code::Ownership,
             ToolError::TooOld { .. } => Code::ToolTooOld,
             ToolError::Chart { .. } => Code::Chart,
             ToolError::Declaration { .. } | ToolError::Name { .. } => Code::Config,
-            ToolError::OtherCluster { .. } => Code::OtherCluster,
+            ToolError::OtherCluster { .. } | ToolError::OtherProfile { .. } => Code::OtherCluster,
             ToolError::Silent { .. } => Code::ClusterApi,
             ToolError::File { .. } => Code::Io,
         };

@@ -115,6 +115,10 @@ impl From<TunnelError> for Error {
                 Code::TunnelFailed
             }
             TunnelError::NotReady { .. } => Code::NotReady,
+            TunnelError::NoProfile => Code::Usage,
+            TunnelError::NeedsRoot { .. } => Code::NeedsRoot,
+            TunnelError::OtherMinikube { .. } => Code::OtherMinikubeTunnel,
+            TunnelError::RouteLeft { .. } => Code::RouteLeft,
             TunnelError::File { .. } | TunnelError::Listen { .. } => Code::Io,
             TunnelError::Exec(_) => Code::Internal,
         };

@@ -9,8 +9,20 @@ use kedactl_config::{Config, Provider};
 use kedactl_render::Manifests;
 use kedactl_stack::{Check, CheckStatus};
 
-/// Every check of the stack `name`, which need not be recorded.
+/// Every check of the stack `name`, which need not be recorded, and what other providers would need.
 pub(crate) async fn doctor(
+    context: &Context,
+    name: &str,
+    config: Config,
+    manifests: Manifests,
+) -> Result<Vec<Check>, Error> {
+    let providers = kedactl_stack::providers(&config).await;
+    let mut checks = of_stack(context, name, config, manifests).await?;
+    checks.extend(providers);
+    Ok(checks)
+}
+
+async fn of_stack(
     context: &Context,
     name: &str,
     config: Config,

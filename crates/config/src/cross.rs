@@ -5,7 +5,7 @@ mod releases;
 
 use crate::error::Problem;
 use crate::format::range;
-use crate::model::{Config, Durability, Provider, QueueKind, ResourceList};
+use crate::model::{Config, Durability, Provider, QueueKind, ResourceList, TunnelMode};
 use crate::quantity::parse_milli;
 use crate::tree::{Node, Value, join};
 
@@ -200,6 +200,10 @@ impl Cross<'_> {
                     self.add(&["worker", "egress"], message);
                 }
             }
+        }
+        if config.tunnel.mode == TunnelMode::Minikube && config.provider != Provider::Minikube {
+            let message = "`minikube` has an effect for the provider `minikube` only";
+            self.add(&["tunnel", "mode"], message.into());
         }
     }
 

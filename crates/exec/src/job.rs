@@ -6,23 +6,20 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::left::{MARK, mark};
 use crate::run::{describe, masked, quoted};
 use crate::{ExecError, ProcId};
 
-/// Hears each line of both outputs as it comes.
-type Listener = Arc<dyn Fn(&str) + Send + Sync>;
-
 /// A program to run to its end. Its standard input is empty.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Job {
     program: PathBuf,
     args: Vec<OsString>,
@@ -31,13 +28,6 @@ pub struct Job {
     secrets: Vec<String>,
     within: Duration,
     patience: Duration,
-    listener: Option<Listener>,
-}
-
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Job").field(&self.command_line()).finish()
-    }
 }
 
 /// How a job ended, whatever its status. The texts are as they came: nothing is masked yet.
@@ -73,7 +63,6 @@ impl Job {
             secrets: Vec::new(),
             within: Duration::from_mins(5),
             patience: Duration::from_secs(30),
-            listener: None,
         }
     }
 
@@ -135,13 +124,6 @@ impl Job {
         self
     }
 
-    /// Who hears each line of both outputs as it comes, without its end; what comes is kept all the same.
-    #[must_use]
-    pub fn heard_by(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.listener = Some(Arc::new(listener));
-        self
-    }
-
     /// The command line as a user would type it, secrets masked.
     pub fn command_line(&self) -> String {
         let words = std::iter::once(self.program.as_os_str())
@@ -154,6 +136,15 @@ impl Job {
     /// then the error is [`ExecError::Cancelled`] or [`ExecError::TimedOut`]. Where the future is dropped, the `SIGINT` goes out
     /// and nobody waits.
     pub async fn run(&self, cancel: &CancellationToken) -> Result<Ended, ExecError> {
+        self.run_told(cancel, |_| {}).await
+    }
+
+    /// As [`Job::run`]; `told` hears every line of its standard output when it comes.
+    pub async fn run_told(
+        &self,
+        cancel: &CancellationToken,
+        mut told: impl FnMut(&str),
+    ) -> Result<Ended, ExecError> {
         let refused = |source| ExecError::Start {
             command: self.command_line(),
             source,
@@ -163,21 +154,31 @@ impl Job {
         }
         let mut child = self.command().spawn().map_err(refused)?;
         let group = Group(child.id().and_then(ProcId::of));
-        let stdout = tokio::spawn(read(child.stdout.take(), self.listener.clone()));
-        let stderr = tokio::spawn(read(child.stderr.take(), self.listener.clone()));
-        let stop = tokio::select! {
-            status = child.wait() => {
-                let status = status.map_err(refused)?;
-                group.over();
-                return Ok(Ended {
-                    code: status.code(),
-                    how: describe(status),
-                    stdout: stdout.await.unwrap_or_default(),
-                    stderr: stderr.await.unwrap_or_default(),
-                });
+        let (lines, mut heard) = unbounded_channel();
+        let stdout = tokio::spawn(read(child.stdout.take(), lines.clone()));
+        let stderr = tokio::spawn(read(child.stderr.take(), lines));
+        let late = tokio::time::sleep(self.within);
+        tokio::pin!(late);
+        let stop = loop {
+            tokio::select! {
+                biased;
+                Some(line) = heard.recv() => told(&line),
+                status = child.wait() => {
+                    let status = status.map_err(refused)?;
+                    group.over();
+                    while let Some(line) = heard.recv().await {
+                        told(&line);
+                    }
+                    return Ok(Ended {
+                        code: status.code(),
+                        how: describe(status),
+                        stdout: stdout.await.unwrap_or_default(),
+                        stderr: stderr.await.unwrap_or_default(),
+                    });
+                }
+                () = cancel.cancelled() => break Stop::Cancelled,
+                () = &mut late => break Stop::TimedOut,
             }
-            () = cancel.cancelled() => Stop::Cancelled,
-            () = tokio::time::sleep(self.within) => Stop::TimedOut,
         };
         group.signal(Signal::INT);
         let how = if let Ok(status) = tokio::time::timeout(self.patience, child.wait()).await {
@@ -255,17 +256,15 @@ impl Drop for Group {
     }
 }
 
-/// Everything that comes; a pipe that breaks ends the text.
-async fn read(pipe: Option<impl AsyncRead + Unpin>, listener: Option<Listener>) -> String {
-    let Some(pipe) = pipe else {
-        return String::new();
-    };
-    let mut pipe = BufReader::new(pipe);
+/// Everything that comes, and each line of it to whoever listens; a pipe that breaks ends the text.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, listener: UnboundedSender<String>) -> String {
     let mut text = String::new();
-    let mut line = Vec::new();
+    let Some(mut pipe) = pipe.map(BufReader::new) else {
+        return text;
+    };
     loop {
-        line.clear();
-        match pipe.read_until(b'\n', &mut line).await {
+        let mut bytes = Vec::new();
+        match pipe.read_until(b'\n', &mut bytes).await {
             Ok(0) => return text,
             Ok(_) => {}
             Err(error) => {
@@ -273,11 +272,10 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, listener: Option<Listener>) 
                 return text;
             }
         }
-        let heard = String::from_utf8_lossy(&line);
-        if let Some(listener) = &listener {
-            listener(heard.trim_end_matches(['\n', '\r']));
-        }
-        text.push_str(&heard);
+        let line = String::from_utf8_lossy(&bytes);
+        text.push_str(&line);
+        // Nobody listens any more where the job was cancelled; the text is read to its end all the same.
+        drop(listener.send(line.trim_end().to_owned()));
     }
 }
 
@@ -304,18 +302,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_are_heard_as_they_come() {
-        use std::sync::Mutex;
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
-        let never = CancellationToken::new();
-        let ended = shell("echo one; printf two")
-            .heard_by(move |line| ears.lock().unwrap().push(line.to_owned()))
-            .run(&never)
+    async fn lines_are_heard_while_the_job_runs_and_kept() {
+        let directory = env::temp_dir().join(format!("kedactl-told-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let heard_it = directory.join("heard");
+        let script = format!(
+            "echo one; while [ ! -e {} ]; do sleep 0.01; done; printf 'two\nhalf'",
+            heard_it.display()
+        );
+        let mut heard = Vec::new();
+        let ended = shell(&script)
+            .run_told(&CancellationToken::new(), |line| {
+                heard.push(line.to_owned());
+                std::fs::write(&heard_it, "").unwrap();
+            })
             .await
             .unwrap();
-        assert_eq!(ended.stdout, "one\ntwo");
-        assert_eq!(*heard.lock().unwrap(), ["one", "two"]);
+        assert_eq!(heard, ["one", "two", "half"]);
+        assert_eq!(ended.stdout, "one\ntwo\nhalf");
+        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[tokio::test]

@@ -19,5 +19,5 @@ pub use job::{Ended, Job};
 pub use left::end_left_behind;
 pub use run::{Output, Run, describe, last_words};
 pub use rustix::process::Signal;
-pub use spawn::{Exit, Spawn, Watched, gone};
+pub use spawn::{Exit, Spawn, Watched, gone, inherited};
 pub use tokio_util::sync::CancellationToken;

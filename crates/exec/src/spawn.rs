@@ -35,6 +35,12 @@ const PASSED: [&str; 8] = [
     "RUST_BACKTRACE",
 ];
 
+/// Those of our own variables that are set, for a process that needs them.
+pub fn inherited(names: &[&str]) -> BTreeMap<String, OsString> {
+    let set = |name: &&str| Some(((*name).to_owned(), env::var_os(name)?));
+    names.iter().filter_map(set).collect()
+}
+
 /// A long-lived process to start.
 #[derive(Debug, Clone)]
 pub struct Spawn {

@@ -84,6 +84,38 @@ impl NodeShell for ContainerdSocket {
     }
 }
 
+/// A node of minikube that is no container: by `minikube ssh`, whose user may become root without a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinikubeSsh {
+    /// The program.
+    pub program: PathBuf,
+    /// The profile.
+    pub profile: String,
+    /// The node's machine: `demo-m02`.
+    pub node: String,
+}
+
+impl NodeShell for MinikubeSsh {
+    fn name(&self) -> &str {
+        &self.node
+    }
+
+    async fn run(&self, argv: &[&str], input: Option<Feed>) -> Result<Output, ExecError> {
+        // What ssh gets becomes one line for a shell over there.
+        let line: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+        // minikube's own client asks for a terminal, which would turn and echo the bytes of an archive.
+        let run = Run::new(&self.program)
+            .args(["ssh", "-p", &self.profile, "-n", &self.node])
+            .args(["--native-ssh=false", "--", "sudo"])
+            .args(line);
+        to_end(run, input).await
+    }
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 async fn to_end(run: Run, input: Option<Feed>) -> Result<Output, ExecError> {
     let run = run.within(WITHIN);
     let command = run.command_line();

@@ -9,14 +9,14 @@ use kedactl_cluster::{
 };
 use kedactl_plan::{Control, Sink, Step};
 use kedactl_tools::helm::{self, Helm, LeaseHeld};
-use kedactl_tools::kind::Kind;
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::job::{told, until_stopped};
+use crate::place::Own;
 use crate::record::LastRun;
-use crate::{Home, Record, StackError, place, releases, tunnel};
+use crate::{Home, Record, StackError, releases, tunnel};
 
 /// What shall go.
 #[derive(Debug, Clone)]
@@ -60,10 +60,10 @@ pub async fn down(
     };
     let mut outcome = DownOutcome::default();
     let work = async {
-        match &record.kind {
-            Some(name) if request.purge && Kind::made_here(&request.home.kind(), name) => {
+        match record.own() {
+            Some(own) if request.purge && own.made_here(&request.home) => {
                 end_tunnel(request, sink, &mut outcome).await?;
-                delete_cluster(request, &record, name, sink, &control.stop, &mut outcome).await
+                delete_cluster(request, &record, &own, sink, &control.stop, &mut outcome).await
             }
             _ => dismantle(request, &record, sink, &control.stop, &mut outcome).await,
         }
@@ -114,20 +114,19 @@ async fn end_tunnel(
 async fn delete_cluster(
     request: &DownRequest,
     record: &Record,
-    name: &str,
+    own: &Own,
     sink: &dyn Sink,
     stop: &CancellationToken,
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
     let step = Step::start(sink, "cluster", "cluster");
-    let driver = place::kind::driver(&request.home, &record.config)?;
-    let deleted = driver.delete(name, stop).await.map_err(StackError::from);
+    let deleted = own.delete(&request.home, &record.config, stop).await;
     let deleted = told(step, deleted, |deleted| {
         let note = if *deleted { "deleted" } else { "was not there" };
         (note.to_owned(), *deleted)
     })?;
     outcome.changed |= deleted;
-    outcome.cluster_deleted = deleted.then(|| name.to_owned());
+    outcome.cluster_deleted = deleted.then(|| own.name().to_owned());
     Ok(())
 }
 
@@ -152,12 +151,14 @@ async fn dismantle(
     stop: &CancellationToken,
     outcome: &mut DownOutcome,
 ) -> Result<(), StackError> {
-    if let Some(name) = &record.kind {
-        let driver = place::kind::driver(&request.home, &record.config)?;
-        if !driver.clusters(stop).await?.contains(name) {
-            outcome.kept.push(format!("cluster {name} is gone already"));
+    if let Some(own) = record.own() {
+        if !own.is_there(&request.home, &record.config, stop).await? {
+            outcome
+                .kept
+                .push(format!("cluster {} is gone already", own.name()));
             return end_tunnel(request, sink, outcome).await;
         }
+        own.refresh(&request.home, &record.config, stop).await?;
     }
     if record.cluster.is_none() {
         // It was never entered: nothing can be there.

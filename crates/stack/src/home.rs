@@ -49,6 +49,11 @@ impl Home {
         self.root.join("kind")
     }
 
+    /// kubeconfigs of the minikube profiles that were made here.
+    pub(crate) fn minikube(&self) -> PathBuf {
+        self.root.join("minikube")
+    }
+
     /// The stack's tunnel.
     pub fn tunnel(&self) -> PathBuf {
         self.root.join("tunnel").join(&self.stack)

@@ -1,6 +1,8 @@
 //! The images of a stack: made from this machine's programs, named by content, brought to where the pods will look.
 //! Must not believe that an image arrived: the node or the registry names its digest.
 
+mod minikube;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +13,10 @@ use kedactl_images::{
     redis, service,
 };
 use kedactl_plan::Sink;
+use kedactl_tools::CancellationToken;
 
-use crate::StackError;
+use crate::place::Own;
+use crate::{Home, StackError};
 
 /// How long a load command of the user may take for one image.
 const LOAD_WITHIN: Duration = Duration::from_mins(10);
@@ -97,13 +101,14 @@ pub(crate) struct Delivered {
     pub(crate) places: usize,
 }
 
-/// Brings every image to where pods look for it.
+/// Brings every image to where pods look for it. `own` is the cluster that the stack runs on, where that is its own.
 pub(crate) async fn deliver(
     built: &Built,
-    store: PathBuf,
-    own_kind_cluster: Option<&str>,
+    home: &Home,
+    own: Option<&Own>,
     credentials: &Credentials,
     sink: &dyn Sink,
+    stop: &CancellationToken,
 ) -> Result<Delivered, StackError> {
     let nothing = Delivered {
         changed: false,
@@ -112,15 +117,22 @@ pub(crate) async fn deliver(
     if built.images.is_empty() {
         return Ok(nothing);
     }
-    let store = Store::new(store);
-    let own = own_kind_cluster.map(|name| Delivery::Nodes {
-        kind_cluster: name.to_owned(),
-    });
-    let delivery = match delivery(&built.config)? {
-        Delivery::None => own.unwrap_or(Delivery::None),
-        named => named,
+    let store = Store::new(home.images());
+    let delivery = match (delivery(&built.config)?, own) {
+        (Delivery::None, Some(Own::Kind(name))) if into_own_nodes(&built.config) => {
+            Delivery::Nodes {
+                kind_cluster: name.clone(),
+            }
+        }
+        (named, _) => named,
     };
     match delivery {
+        Delivery::Minikube => match own {
+            Some(Own::Minikube(name)) => {
+                minikube::deliver(built, &store, home, name, sink, stop).await
+            }
+            _ => Ok(nothing),
+        },
         Delivery::Nodes { kind_cluster } => {
             let engine = find(&built.config.images.engine)?;
             let nodes = kind_nodes(&engine, &kind_cluster).await?;
@@ -173,6 +185,6 @@ async fn hand_over(store: &Store, image: &Image, words: &[String]) -> Result<(),
 }
 
 /// Whether the provider's own nodes take the images where nothing else is said.
-pub(crate) fn into_own_nodes(config: &Config) -> bool {
+fn into_own_nodes(config: &Config) -> bool {
     config.provider == Provider::Kind
 }

@@ -3,6 +3,7 @@
 //! Law: it composes the crates that do the work and does none itself: no request to an API server, no command line,
 //! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
 
+mod choose;
 mod doctor;
 mod down;
 mod error;
@@ -23,6 +24,7 @@ mod status;
 mod tunnel;
 mod up;
 
+pub use choose::{Choice, Other, choose, providers};
 pub use doctor::{Check, CheckStatus, doctor};
 pub use down::{DownOutcome, DownRequest, down};
 pub use error::StackError;

@@ -30,7 +30,8 @@ pub(crate) fn to_deliver(config: &Config) -> Result<(), StackError> {
     match delivery(config)? {
         Delivery::Nodes { .. } => engine(&images.engine),
         Delivery::Command(words) => words.first().map_or(Ok(()), |it| command(it)),
-        Delivery::Registry(_) | Delivery::None => Ok(()),
+        // Whoever drives minikube looks for it; where the engine's client is missing, images go by `minikube ssh`.
+        Delivery::Minikube | Delivery::Registry(_) | Delivery::None => Ok(()),
     }
 }
 

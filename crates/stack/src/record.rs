@@ -32,6 +32,9 @@ pub struct Record {
     /// Name of the kind cluster that was made for the stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Name of the minikube profile that was made for the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minikube: Option<String>,
     /// The configuration of the last run.
     pub config: Config,
     /// How that run ended.
@@ -93,6 +96,7 @@ impl Record {
             context,
             cluster: None,
             kind: None,
+            minikube: None,
             config,
             last_run: None,
         }

@@ -9,8 +9,9 @@ use kedactl_cluster::STACK_LABEL;
 use kedactl_config::{Config, ServiceType, TunnelMode};
 use kedactl_exec::procfs;
 use kedactl_plan::Step;
-use kedactl_tunnel::{Detach, Mode, Spec, Status, TunnelError, Wanted};
+use kedactl_tunnel::{Detach, Minikube, Mode, Spec, Status, TunnelError, Wanted};
 
+use crate::place::minikube as place;
 use crate::{Home, Record, StackError};
 
 /// Whether the configuration asks for a tunnel.
@@ -34,8 +35,24 @@ fn local(config: &Config, status: &Status) -> Option<SocketAddr> {
     port.map(|it| it.local)
 }
 
-fn spec(home: &Home, config: &Config) -> Spec {
-    Spec {
+impl Record {
+    /// What `minikube tunnel` needs to know; `None` where the stack is not on minikube.
+    pub fn minikube_tunnel(&self, home: &Home) -> Result<Option<Minikube>, StackError> {
+        let Some(profile) = self.minikube.clone() else {
+            return Ok(None);
+        };
+        let program = place::driver(home, &self.config)?.program().to_owned();
+        Ok(Some(Minikube { program, profile }))
+    }
+}
+
+fn spec(home: &Home, record: &Record) -> Result<Spec, StackError> {
+    let config = &record.config;
+    let minikube = match config.tunnel.mode {
+        TunnelMode::Minikube => record.minikube_tunnel(home)?,
+        _ => None,
+    };
+    Ok(Spec {
         services: vec![Wanted {
             namespace: config.namespace.clone(),
             name: "api".to_owned(),
@@ -47,10 +64,12 @@ fn spec(home: &Home, config: &Config) -> Spec {
             TunnelMode::Auto => Mode::Auto,
             TunnelMode::NodePort => Mode::NodePort,
             TunnelMode::PortForward => Mode::PortForward,
+            TunnelMode::Minikube => Mode::Minikube,
         },
+        minikube,
         any_port: false,
         hold: Spec::HOLD,
-    }
+    })
 }
 
 /// Opens the tunnel unless the one that runs is what is wanted; whether it was opened.
@@ -61,7 +80,7 @@ pub(crate) async fn ensure(
     within: Duration,
     step: &Step<'_>,
 ) -> Result<(Status, bool), StackError> {
-    let (dir, spec, access) = (home.tunnel(), spec(home, &record.config), record.access());
+    let (dir, spec, access) = (home.tunnel(), spec(home, record)?, record.access());
     if let Ok(status) = kedactl_tunnel::status(&dir).await
         && status.unready().is_none()
         && kedactl_tunnel::order(&dir)? == Some((access.clone(), spec.clone()))

@@ -1,4 +1,4 @@
-//! What can go wrong with helm and kind.
+//! What can go wrong with helm, kind and minikube.
 //! Must not carry a secret: what a program said is masked before it comes here.
 
 use std::fmt;
@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use kedactl_exec::ExecError;
+
+use crate::minikube::Failure;
 
 /// What a driver was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +30,16 @@ pub enum Action {
     List,
     /// Creating a cluster.
     Create,
+    /// Starting a cluster that is there.
+    Start,
+    /// Handing it images.
+    Load,
     /// Deleting a cluster.
     Delete,
     /// Writing a cluster's kubeconfig.
     Kubeconfig,
     /// Collecting a cluster's logs.
     ExportLogs,
-    /// Starting what stood still.
-    Start,
 }
 
 impl fmt::Display for Action {
@@ -50,10 +54,11 @@ impl fmt::Display for Action {
             Self::Uninstall => "uninstall",
             Self::List => "list",
             Self::Create => "create",
+            Self::Start => "start",
+            Self::Load => "load images into",
             Self::Delete => "delete",
             Self::Kubeconfig => "write the kubeconfig",
             Self::ExportLogs => "export logs",
-            Self::Start => "start",
         })
     }
 }
@@ -87,6 +92,25 @@ pub enum ToolError {
         how: String,
         /// Its last words, masked.
         said: String,
+    },
+    /// minikube refused.
+    #[error(transparent)]
+    Minikube(Box<Failure>),
+    /// A name that minikube would refuse for a profile.
+    #[error(
+        "`{name}` is not the name of a profile: 2 to 50 of a-z, 0-9 and -, none of them a dash at an end"
+    )]
+    Profile {
+        /// The name.
+        name: String,
+    },
+    /// A profile is there, but is not what is asked for.
+    #[error("minikube profile {name} is another than asked for: {differs}")]
+    OtherProfile {
+        /// The profile.
+        name: String,
+        /// What differs, with the key.
+        differs: String,
     },
     /// The release is locked by an operation that nobody may be running any more.
     #[error("release {release} is {status} since {since}")]
@@ -212,6 +236,14 @@ impl ToolError {
                 "`docker logs {name}-control-plane` says why. Several nodes do not always live through a restart of their machine: \
                  `kedactl down --purge` and `kedactl up` make the cluster anew, or, where it is not the stack's own, `kind delete cluster --name {name}`"
             ),
+            Self::Minikube(failure) => return failure.hint(),
+            Self::Profile { .. } => {
+                "name another one with minikube.profile, or the stack with --stack".to_owned()
+            }
+            Self::OtherProfile { name, .. } => format!(
+                "leave out that key to take the profile as it is, name another one with minikube.profile, or delete this one \
+                 where it is yours: `minikube delete -p {name}`"
+            ),
             Self::Refused { said, .. } => return hint_of(said).map(str::to_owned),
             _ => return None,
         })
@@ -220,6 +252,12 @@ impl ToolError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+impl From<Failure> for ToolError {
+    fn from(failure: Failure) -> Self {
+        Self::Minikube(Box::new(failure))
     }
 }
 

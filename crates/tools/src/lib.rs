@@ -1,4 +1,4 @@
-//! Drivers of the programs that make clusters and releases: helm and kind.
+//! Drivers of the programs that make clusters and releases: helm, kind and minikube.
 //!
 //! Law: what a program prints is never trusted where its effect can be asked for; values and secrets reach it
 //! by private files, and its output is masked before anybody sees it.
@@ -8,6 +8,7 @@ mod error;
 pub mod helm;
 pub mod kind;
 mod mask;
+pub mod minikube;
 mod private;
 mod release;
 

@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::TunnelError;
 use crate::access::connect;
 use crate::home::{Home, SOCKET, fail, record};
+use crate::minikube::PATIENCE;
 use crate::publish;
 use crate::status::Status;
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// How long a tunnel may take to end: drain, addresses, clean-up.
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How long a tunnel may take to end: drain, addresses, clean-up, and minikube where it runs below it.
+const END_WITHIN: Duration = Duration::from_secs(25);
 /// Longest question.
 const LINE: u64 = 1024;
 
@@ -188,6 +189,7 @@ async fn repair(dir: &Path) -> Result<Stopped, TunnelError> {
         home.clear()?;
         return Ok(Stopped::Nothing);
     };
+    kedactl_exec::end_left_behind(dir, PATIENCE).await?;
     if let Some(access) = stale
         .access
         .as_ref()

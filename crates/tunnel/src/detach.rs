@@ -16,7 +16,8 @@ use crate::TunnelError;
 use crate::access::{Access, connect};
 use crate::control::ask;
 use crate::home::{Home, LOG, SPEC, fail, read_json, write_json};
-use crate::spec::Spec;
+use crate::minikube;
+use crate::spec::{Mode, Spec};
 use crate::status::Status;
 use crate::tunnel::{Ended, Tunnel};
 
@@ -72,7 +73,7 @@ pub async fn detach(detach: &Detach, step: &Step<'_>) -> Result<Status, TunnelEr
     let child = Spawn {
         program: program.into(),
         args,
-        env: BTreeMap::new(),
+        env: environment(&detach.spec),
         cwd: PathBuf::from("/"),
         log: log.clone(),
         own_group: false,
@@ -107,6 +108,22 @@ pub async fn detach(detach: &Detach, step: &Step<'_>) -> Result<Status, TunnelEr
         }
         step.waiting(format!("{} ({reason})", service.service));
     }
+}
+
+/// minikube finds its profiles and its engine by what the user has set.
+fn environment(spec: &Spec) -> BTreeMap<String, OsString> {
+    if spec.mode != Mode::Minikube {
+        return BTreeMap::new();
+    }
+    kedactl_exec::inherited(&[
+        "MINIKUBE_HOME",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "SSH_AUTH_SOCK",
+    ])
 }
 
 fn unready(service: &str, reason: &str) -> TunnelError {
@@ -150,7 +167,12 @@ pub fn run(
         .map_err(fail("start", dir))?;
     runtime.block_on(async {
         let home = Home::take(dir)?;
+        // A `minikube tunnel` that outlived its owner would hold the routes.
+        kedactl_exec::end_left_behind(dir, minikube::PATIENCE).await?;
         let client = connect(&access).await?;
+        if spec.mode == Mode::Minikube {
+            return minikube::run(home, client, access, spec, look).await;
+        }
         let mut tunnel = Tunnel::start(client, home, Some(access), spec).await?;
         let ended = tunnel.until_ended(look).await;
         tunnel.close().await?;

@@ -113,6 +113,35 @@ pub enum TunnelError {
         /// Its last words.
         log_tail: String,
     },
+    /// The way of minikube was asked for where no minikube is known.
+    #[error("no minikube profile is known that `minikube tunnel` could serve")]
+    NoProfile,
+    /// `minikube tunnel` would ask for a password.
+    #[error(
+        "`minikube tunnel` needs root ({why}), and sudo does not give it without a question: {problem}"
+    )]
+    NeedsRoot {
+        /// What it needs root for.
+        why: String,
+        /// What sudo says.
+        problem: String,
+    },
+    /// Somebody runs `minikube tunnel` for the profile.
+    #[error("another tunnel of minikube profile {profile} runs: {said}")]
+    OtherMinikube {
+        /// The profile.
+        profile: String,
+        /// minikube's words.
+        said: String,
+    },
+    /// `minikube tunnel` had to be killed.
+    #[error(
+        "`minikube tunnel` of profile {profile} did not end when it was asked to, and was killed: its route may be left"
+    )]
+    RouteLeft {
+        /// The profile.
+        profile: String,
+    },
     /// Not every probe passed in time.
     #[error("{service} was not reachable in time: {reason}")]
     NotReady {
@@ -186,6 +215,18 @@ impl TunnelError {
                 format!("`kill {pid}` ends it; the next start repairs what it left")
             }
             Self::Died { log, .. } => format!("its log is {}", log.display()),
+            Self::NoProfile => {
+                "it serves a stack of the provider minikube: bring one up, or leave out --mode".to_owned()
+            }
+            Self::NeedsRoot { .. } => {
+                "run `sudo -v` right before, or leave out tunnel.mode and --mode: the tunnel of kedactl needs no root".to_owned()
+            }
+            Self::OtherMinikube { profile, .. } => format!(
+                "end it where it runs (Ctrl-C; `pgrep -af 'minikube tunnel'` shows it), or use it: it serves {profile} as well"
+            ),
+            Self::RouteLeft { profile } => format!(
+                "the next `minikube tunnel -p {profile}` removes it; `ip route` shows it, `sudo ip route del` too removes it"
+            ),
             Self::NotReady { .. } => {
                 "the tunnel goes on trying: `kedactl tunnel status` shows it, `kedactl tunnel stop` ends it"
                     .to_owned()

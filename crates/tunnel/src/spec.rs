@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TunnelError;
+use crate::{Minikube, TunnelError};
 
 /// A tunnel to be. Written to a file for a detached one: it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Spec {
     pub any_port: bool,
     /// How long a new connection waits for a pod or for the API server before it is closed.
     pub hold: Duration,
+    /// For [`Mode::Minikube`]: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minikube: Option<Minikube>,
 }
 
 impl Spec {
@@ -39,6 +42,8 @@ pub enum Mode {
     NodePort,
     /// Through the API server only.
     PortForward,
+    /// By `minikube tunnel`, which adds a route and needs root.
+    Minikube,
 }
 
 /// One Service as a user names it: `NAMESPACE/NAME[:PORT][=LOCALPORT]`.

@@ -63,4 +63,6 @@ pub enum Route {
     Node(SocketAddr),
     /// Through the API server to a pod.
     PortForward,
+    /// By what `minikube tunnel` made.
+    Minikube,
 }

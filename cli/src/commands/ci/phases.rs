@@ -5,11 +5,11 @@
 use super::{Came, Run};
 use crate::args::{DownArgs, EventsArgs, OwnershipArgs, UpArgs};
 use crate::ci::{Case, Verdict};
+use crate::commands::place::Chosen;
 use crate::commands::{block_on, block_on_job, down, load, up, verify};
 use crate::error::{Code, Error};
 use crate::output::Readers;
 use crate::running::Running;
-use kedactl_config::Loaded;
 use kedactl_exec::Job;
 use kedactl_load::{ClientOptions, Verdict as Judgement};
 use kedactl_plan::Control;
@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long taking the stack down may take, whatever time the run had.
@@ -36,7 +35,7 @@ impl Run<'_> {
         Ok(Readers::to_file(log).with(self.recorder.clone()))
     }
 
-    pub(super) fn up(&self, loaded: Loaded) -> Result<Came, Error> {
+    pub(super) fn up(&self, chosen: Chosen) -> Result<Came, Error> {
         let args = UpArgs {
             plan: None,
             layers: self.args.layers.clone(),
@@ -46,7 +45,7 @@ impl Run<'_> {
             timeout: Some(self.args.timeout.saturating_sub(self.start.elapsed())),
             stream: EventsArgs::default(),
         };
-        let brought = up::bring(self.context, &args, loaded, self.readers()?)?;
+        let brought = up::bring(self.context, &args, chosen, self.readers()?)?;
         self.folder.write_json("up.json", &brought.value)?;
         Ok(Came::well(brought.text, brought.value))
     }
@@ -90,28 +89,25 @@ impl Run<'_> {
             return Ok(Came::well(String::new(), Value::Null));
         };
         let url = block_on(async { self.open()?.api_url().await })?;
-        let log = Mutex::new(File::create(self.folder.join("command.log"))?);
-        let printer = self.context.printer;
+        let mut log = File::create(self.folder.join("command.log"))?;
         let mut job = Job::new(program)
             .args(words.iter().cloned())
             .env("KEDACTL_API_URL", url)
             .env("KEDACTL_STACK", &self.name)
             .env("KEDACTL_ARTIFACTS", self.folder.path())
             .within(Duration::MAX)
-            .patience(COMMAND_PATIENCE)
-            .heard_by(move |line| {
-                printer.error(line);
-                if let Ok(mut log) = log.lock() {
-                    // A full disk must not end the command.
-                    drop(writeln!(log, "{line}"));
-                }
-            });
+            .patience(COMMAND_PATIENCE);
         if let Running::Cluster(it) = self.open()? {
             job = job.env("KUBECONFIG", &it.record().kubeconfig);
         }
         let control = Control::default();
         let ended = block_on_job(&control, 0, async {
-            let ended = job.run(&control.stop).await;
+            let heard = |line: &str| {
+                self.context.printer.error(line);
+                // A full disk must not end the command.
+                drop(writeln!(log, "{line}"));
+            };
+            let ended = job.run_told(&control.stop, heard).await;
             Ok(ended.map_err(StackError::from)?)
         })?;
         let line = command_line(&self.args.command);

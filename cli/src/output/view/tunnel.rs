@@ -98,6 +98,7 @@ fn way(service: &ServiceStatus) -> String {
     match service.route {
         Some(Route::Node(address)) => format!("node {address}"),
         Some(Route::PortForward) => "port-forward".to_owned(),
+        Some(Route::Minikube) => "minikube tunnel".to_owned(),
         None => "-".to_owned(),
     }
 }

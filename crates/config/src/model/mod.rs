@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
 pub use platform::{
-    BuiltImage, Delivery, Helm, ImagePrograms, Images, Kind, TunnelMode, TunnelSettings,
+    BuiltImage, ContainerRuntime, Delivery, Helm, ImagePrograms, Images, Kind, Minikube,
+    TunnelMode, TunnelSettings,
 };
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
 pub(crate) use release::is_path;
@@ -76,6 +77,8 @@ pub struct Config {
     pub images: Images,
     /// The cluster of the provider `kind`
     pub kind: Kind,
+    /// The cluster of the provider `minikube`
+    pub minikube: Minikube,
     /// The way from this machine into the cluster
     pub tunnel: TunnelSettings,
     /// Settings of the provider `local`

@@ -80,6 +80,8 @@ pub enum Delivery {
         /// Name of the cluster.
         kind_cluster: String,
     },
+    /// Into the nodes of the stack's own minikube profile.
+    Minikube,
     /// By a registry, `HOST[:PORT]/PATH`.
     Registry(String),
     /// By a program with its arguments, which gets an OCI archive on standard input, once for each image.
@@ -109,6 +111,71 @@ pub struct Kind {
     pub config: Map<String, Value>,
 }
 
+/// The cluster of the provider `minikube`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Minikube {
+    /// The program; absent: `minikube`, beside `kedactl` or on the search path
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub program: Option<String>,
+    /// Name of the profile, which is the cluster's; absent: the stack's
+    #[serde(default)]
+    #[schemars(extend("format" = "dns-label"))]
+    pub profile: Option<String>,
+    /// Where the nodes run, as minikube's `--driver` has it; absent: `docker` for a profile that is made, any for one that is there
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub driver: Option<String>,
+    /// What runs containers; absent: `containerd` for a profile that is made, any for one that is there
+    #[serde(default)]
+    pub container_runtime: Option<ContainerRuntime>,
+    /// Version of Kubernetes, `v1.34.0`; absent: the program's own
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub kubernetes_version: Option<String>,
+    /// Number of nodes; absent: one
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 20))]
+    pub nodes: Option<u32>,
+    /// CPUs of each node; absent: as minikube finds fit
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1024))]
+    pub cpus: Option<u32>,
+    /// Memory of each node in MiB; absent: as minikube finds fit
+    #[serde(default)]
+    #[schemars(range(min = 1024, max = 4_194_304))]
+    pub memory_mib: Option<u32>,
+    /// Seconds for the components of Kubernetes to be there
+    #[schemars(range(min = 30, max = 7200))]
+    pub wait_timeout_seconds: u32,
+    /// More arguments of `minikube start`
+    pub start_args: Vec<String>,
+}
+
+/// What runs containers on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContainerRuntime {
+    /// containerd.
+    Containerd,
+    /// The Docker engine.
+    Docker,
+    /// CRI-O.
+    CriO,
+}
+
+impl ContainerRuntime {
+    /// As minikube spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Docker => "docker",
+            Self::CriO => "cri-o",
+        }
+    }
+}
+
 /// The tunnel from this machine to the Services of type `LoadBalancer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -133,6 +200,8 @@ pub enum TunnelMode {
     NodePort,
     /// Through the API server alone.
     PortForward,
+    /// `minikube tunnel`, which adds a route and needs root; for the provider `minikube` alone.
+    Minikube,
 }
 
 /// The program that installs releases.
@@ -170,6 +239,9 @@ impl Config {
         }
         if !images.load_command.is_empty() {
             return Ok(Delivery::Command(images.load_command.clone()));
+        }
+        if self.provider == Provider::Minikube && images.kind_cluster.is_none() {
+            return Ok(Delivery::Minikube);
         }
         let own = (self.provider == Provider::Kind).then(|| self.kind_cluster().to_owned());
         match images.kind_cluster.clone().or(own) {

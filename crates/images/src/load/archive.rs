@@ -1,4 +1,5 @@
-//! An image as an OCI archive: a tar stream of index, manifest, configuration and as many layers as are wanted.
+//! An image as an archive: a tar stream of configuration, as many layers as are wanted, and what names them: OCI's index and
+//! manifest, `docker save`'s list, or both.
 //! Must not write a file: the stream goes to the node as it is made.
 
 use std::collections::BTreeSet;
@@ -13,13 +14,35 @@ use crate::{Descriptor, Digest};
 
 const LAYOUT_JSON: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Writes the archive without the layers that the receiver has.
+/// Which lists name the image in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `index.json` of an OCI layout.
+    Oci,
+    /// `manifest.json` as `docker save` writes it. podman would take a name from an index that holds no more than a tag.
+    Docker,
+    /// Each engine takes the one that it knows.
+    Both,
+}
+
+/// Writes an OCI archive without the layers that the receiver has.
 ///
 /// The manifest and the configuration are always in it: they are small, and an archive without them names nothing.
 pub fn archive(
     store: &Store,
     image: &Image,
     without: &BTreeSet<Digest>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write(store, image, without, Form::Oci, out)
+}
+
+/// Writes an archive in a form that the receiver knows.
+pub(super) fn write(
+    store: &Store,
+    image: &Image,
+    without: &BTreeSet<Digest>,
+    form: Form,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut tar = Builder::new(out);
@@ -40,10 +63,15 @@ pub fn archive(
             file,
         )?;
     }
-    for (name, bytes) in [
-        ("index.json", index(image)),
-        ("oci-layout", LAYOUT_JSON.into()),
-    ] {
+    let mut lists = Vec::new();
+    if form != Form::Docker {
+        lists.push(("index.json", index(image)));
+        lists.push(("oci-layout", LAYOUT_JSON.into()));
+    }
+    if form != Form::Oci {
+        lists.push(("manifest.json", saved(image)));
+    }
+    for (name, bytes) in lists {
         let mut header = header(EntryType::Regular, 0o644, bytes.len() as u64);
         tar.append_data(&mut header, name, bytes.as_slice())?;
     }
@@ -77,6 +105,18 @@ fn index(image: &Image) -> Vec<u8> {
     .map(|(key, value)| (key.to_owned(), value))
     .into();
     oci::bytes(&Index::new(vec![entry]))
+}
+
+/// The list that `docker save` writes. Layers that were left out are on it: the engine looks for them among its own.
+fn saved(image: &Image) -> Vec<u8> {
+    let path = |blob: &Descriptor| format!("blobs/sha256/{}", blob.digest.hex());
+    let layers: Vec<String> = image.layers.iter().map(path).collect();
+    let list = serde_json::json!([{
+        "Config": path(&image.config),
+        "RepoTags": [image.reference.to_string()],
+        "Layers": layers,
+    }]);
+    list.to_string().into_bytes()
 }
 
 fn header(kind: EntryType, mode: u32, size: u64) -> Header {

@@ -1,10 +1,9 @@
 //! The words with which a node's containerd is asked and fed, and how its answers are read.
 //! Must not decide what is sent.
 
-use std::collections::BTreeSet;
-
 use kedactl_exec::ExecError;
 
+use super::runtime::State;
 use crate::store::Image;
 use crate::{Digest, ImageError, NodeShell, Reference};
 
@@ -40,50 +39,13 @@ exec ctr -n k8s.io images import $local -
 /// The label that Kubernetes' part of containerd puts on every image that it knows.
 const KNOWN_TO_KUBERNETES: &str = "io.cri-containerd.image=managed";
 
-/// What a node says about its content and one image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct State {
-    /// Every blob in its content store.
-    pub(super) blobs: BTreeSet<Digest>,
-    /// Digest that the image's name points at.
-    pub(super) digest: Option<Digest>,
-    /// Whether all content of the image is there.
-    pub(super) complete: bool,
-    /// Whether its layers are unpacked.
-    pub(super) unpacked: bool,
-    /// Whether Kubernetes sees it; always where containerd runs without its part for Kubernetes.
-    pub(super) visible: bool,
-}
-
-impl State {
-    /// What is still wrong with the image; nothing is the only good answer.
-    pub(super) fn lacks(&self, image: &Image) -> Option<String> {
-        match &self.digest {
-            None => Some("it does not know the name".to_owned()),
-            Some(digest) if *digest != image.manifest.digest => Some(format!(
-                "its name points at {digest}, {} is right",
-                image.manifest.digest
-            )),
-            Some(_) if !self.complete => Some("its content is not complete".to_owned()),
-            Some(_) if !self.unpacked => Some("its layers are not unpacked".to_owned()),
-            Some(_) if !self.visible => Some("Kubernetes does not see it".to_owned()),
-            Some(_) => None,
-        }
-    }
-}
-
-/// Asks the node about one image.
-pub(super) async fn state(node: &impl NodeShell, image: &Reference) -> Result<State, ImageError> {
-    let mut states = states(node, &[image]).await?;
-    Ok(states.pop().unwrap_or_default())
-}
-
 /// Asks the node once about several images; the answers are in their order.
 pub(super) async fn states(
     node: &impl NodeShell,
-    images: &[&Reference],
+    images: &[&Image],
 ) -> Result<Vec<State>, ImageError> {
-    let filters: Vec<String> = images.iter().map(|it| format!("name=={it}")).collect();
+    let filters = images.iter().map(|it| format!("name=={}", it.reference));
+    let filters: Vec<String> = filters.collect();
     let mut words = vec!["sh", "-c", STATE, "sh"];
     words.extend(filters.iter().map(String::as_str));
     let output = node.run(&words, None).await;
@@ -93,7 +55,7 @@ pub(super) async fn states(
     })?;
     let read = images
         .iter()
-        .map(|image| parse(&output.stdout, &image.to_string()));
+        .map(|image| parse(&output.stdout, &image.reference.to_string()));
     read.collect::<Option<_>>()
         .ok_or_else(|| ImageError::Answer {
             node: node.name().to_owned(),
@@ -115,19 +77,9 @@ pub(super) async fn forget(node: &impl NodeShell, image: &Reference) -> Result<(
     run.map(drop).map_err(|error| named(error, "ctr images rm"))
 }
 
-/// The error of a script by its essential command and that one's own words: nobody wants to read the script.
-fn named(mut error: ExecError, name: &str) -> ExecError {
-    if let ExecError::Start { command, .. } = &mut error {
-        // It is the way to the node that is missing, not what should run there.
-        command.truncate(command.find(' ').unwrap_or(command.len()));
-    }
-    let (ExecError::Failed { command, .. }
-    | ExecError::TimedOut { command, .. }
-    | ExecError::Feed { command, .. }) = &mut error
-    else {
-        return error;
-    };
-    name.clone_into(command);
+/// The error of a script by its essential command and that one's own words.
+fn named(error: ExecError, name: &str) -> ExecError {
+    let mut error = super::runtime::named(error, name);
     if let ExecError::Failed { stderr_tail, .. } = &mut error {
         // The rest is the log of its library.
         let last = stderr_tail

@@ -4,11 +4,15 @@
 mod abort;
 mod archive;
 mod containerd;
+mod crio;
+mod docker;
+mod runtime;
 
 pub use archive::archive;
+pub use runtime::Runtime;
 
 use abort::Waiting;
-use containerd::State;
+use runtime::State;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::store::{Image, Store};
-use crate::{Digest, Feed, ImageError, NodeShell, Reference};
+use crate::{Digest, Feed, ImageError, NodeShell};
 
 /// How long Kubernetes may take to see an image that its containerd has; it hears of it by an event.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
@@ -54,10 +58,21 @@ pub struct Loaded {
     pub took_ms: u64,
 }
 
+/// Loads images onto nodes of containerd, as [`load_by`] does.
+pub async fn load<N: NodeShell + Clone>(
+    store: &Store,
+    images: &[Image],
+    nodes: &[N],
+    sink: &dyn Sink,
+) -> Result<Vec<Loaded>, ImageError> {
+    load_by(Runtime::Containerd, store, images, nodes, sink).await
+}
+
 /// Loads images onto nodes, all nodes at once, and verifies each on each; results in the order of nodes, then images.
 ///
 /// A node that does not take an image is an error that names both; the other nodes are finished first.
-pub async fn load<N: NodeShell + Clone>(
+pub async fn load_by<N: NodeShell + Clone>(
+    runtime: Runtime,
     store: &Store,
     images: &[Image],
     nodes: &[N],
@@ -70,15 +85,15 @@ pub async fn load<N: NodeShell + Clone>(
         let (store, images, node) = (store.clone(), images.to_vec(), node.clone());
         running.spawn(async move {
             let start = Instant::now();
-            let names: Vec<&Reference> = images.iter().map(|it| &it.reference).collect();
-            let before = containerd::states(&node, &names).await?;
+            let asked: Vec<&Image> = images.iter().collect();
+            let before = runtime.states(&node, &asked).await?;
             let mut loaded: Vec<Loaded> = Vec::new();
             for (image, mut before) in images.iter().zip(before) {
                 // What was sent for one image may be what another shares with it.
                 if loaded.iter().any(|it| it.how != How::Present) {
-                    before = containerd::state(&node, &image.reference).await?;
+                    before = runtime.state(&node, image).await?;
                 }
-                loaded.push(load_one(&store, image, &node, before, start).await?);
+                loaded.push(load_one(runtime, &store, image, &node, before, start).await?);
             }
             Ok((position, loaded))
         });
@@ -110,6 +125,7 @@ pub async fn load<N: NodeShell + Clone>(
 }
 
 async fn load_one(
+    runtime: Runtime,
     store: &Store,
     image: &Image,
     node: &impl NodeShell,
@@ -132,7 +148,7 @@ async fn load_one(
         .any(|blob| before.blobs.contains(&blob.digest));
     let mut reason = String::new();
     if has_any {
-        match send(store, image, node, before.blobs).await {
+        match send(runtime, store, image, node, before.blobs).await {
             Ok(sent) => return Ok(loaded(How::Delta, sent)),
             Err(why) => {
                 tracing::debug!(node = node.name(), image = %image.reference, why, "delta refused");
@@ -140,10 +156,10 @@ async fn load_one(
             }
         }
     }
-    match send(store, image, node, BTreeSet::new()).await {
+    match send(runtime, store, image, node, BTreeSet::new()).await {
         Ok(sent) => Ok(loaded(How::Full, sent)),
         Err(why) => {
-            withdraw(image, node).await;
+            withdraw(runtime, image, node).await;
             Err(refusal(store, image, node.name(), format!("{reason}{why}")))
         }
     }
@@ -151,6 +167,7 @@ async fn load_one(
 
 /// Sends what the node lacks and looks at what it has then; the error is what went wrong, in words.
 async fn send(
+    runtime: Runtime,
     store: &Store,
     image: &Image,
     node: &impl NodeShell,
@@ -160,17 +177,21 @@ async fn send(
     let (source, packed) = (store.clone(), image.clone());
     let waiting = Waiting::default();
     let watch = waiting.watch();
-    let feed: Feed = Box::new(move |out| archive(&source, &packed, &has, &mut watch.over(out)));
+    let form = runtime.form();
+    let feed: Feed =
+        Box::new(move |out| archive::write(&source, &packed, &has, form, &mut watch.over(out)));
     let words = |error: &dyn std::error::Error| match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    containerd::import(node, feed)
+    runtime
+        .import(node, feed)
         .await
         .map_err(|error| words(&error))?;
     let deadline = Instant::now() + VISIBLE_WITHIN;
     loop {
-        let state = containerd::state(node, &image.reference)
+        let state = runtime
+            .state(node, image)
             .await
             .map_err(|error| words(&error))?;
         match state.lacks(image) {
@@ -185,13 +206,45 @@ async fn send(
 }
 
 /// Leaves no name behind that leads to half an image.
-async fn withdraw(image: &Image, node: &impl NodeShell) {
-    let state = containerd::state(node, &image.reference).await;
+async fn withdraw(runtime: Runtime, image: &Image, node: &impl NodeShell) {
+    let state = runtime.state(node, image).await;
     if state.is_ok_and(|state| state.digest.is_some() && !(state.complete && state.unpacked))
-        && let Err(error) = containerd::forget(node, &image.reference).await
+        && let Err(error) = runtime.forget(node, image).await
     {
         tracing::warn!(node = node.name(), image = %image.reference, %error, "half an image stays");
     }
+}
+
+/// Writes one whole image as an archive that nodes of this runtime take, for programs that bring it there themselves.
+pub fn whole(
+    runtime: Runtime,
+    store: &Store,
+    image: &Image,
+    out: &mut dyn std::io::Write,
+) -> std::io::Result<()> {
+    archive::write(store, image, &BTreeSet::new(), runtime.form(), out)
+}
+
+/// Whether every node has every image, whoever brought them; else an error that names node and image.
+pub async fn verify<N: NodeShell>(
+    runtime: Runtime,
+    images: &[Image],
+    nodes: &[N],
+) -> Result<(), ImageError> {
+    let asked: Vec<&Image> = images.iter().collect();
+    for node in nodes {
+        let states = runtime.states(node, &asked).await?;
+        let lacking = images.iter().zip(states);
+        let lacking = lacking.filter_map(|(image, state)| Some((image, state.lacks(image)?)));
+        if let Some((image, reason)) = lacking.into_iter().next() {
+            return Err(ImageError::NotLoaded {
+                node: node.name().to_owned(),
+                image: Box::new(image.reference.clone()),
+                reason,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Blames the store where it is to blame: a spoilt blob never becomes what the manifest names.

@@ -151,6 +151,9 @@ fn start(record: &Record) -> String {
             "start the cluster's containers (`docker start`), or bring it up anew with `kedactl up`"
                 .to_owned()
         }
+        Provider::Minikube => {
+            "`kedactl up` starts the profile again, with the ports that it has then".to_owned()
+        }
         _ => format!(
             "look whether the cluster runs, and whether {} still leads to it",
             record.kubeconfig.display()

@@ -36,7 +36,7 @@ pub(super) fn record(home: &Home, config: &Config, before: Option<Record>) -> Re
 }
 
 /// Name of the kind cluster of a stack.
-fn cluster_name(home: &Home, config: &Config) -> String {
+pub(crate) fn cluster_name(home: &Home, config: &Config) -> String {
     let named = config.kind.cluster.clone();
     named.unwrap_or_else(|| home.stack().to_owned())
 }
@@ -96,7 +96,7 @@ pub async fn node_logs(home: &Home, record: &Record, into: &Path) -> Result<bool
     Ok(true)
 }
 
-pub(crate) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
+pub(super) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
     let program = config.kind.program.as_ref().map(PathBuf::from);
     let engine = &config.images.engine;
     Ok(Kind::open(program.as_deref(), engine, &home.kind())?)

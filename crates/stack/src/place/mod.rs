@@ -3,8 +3,12 @@
 
 mod fit;
 pub(crate) mod kind;
+pub(crate) mod minikube;
 mod named;
+mod own;
 mod young;
+
+pub(crate) use own::Own;
 
 use std::path::{Path, PathBuf};
 
@@ -64,13 +68,14 @@ pub(crate) fn record(
             here: format!("namespace {}", config.namespace),
         });
     }
-    if config.provider == Provider::Kind {
-        return Ok(kind::record(home, config, before));
+    match config.provider {
+        Provider::Kind => Ok(kind::record(home, config, before)),
+        Provider::Minikube => Ok(minikube::record(home, config, before)),
+        _ => named::record(config, way, default_kubeconfig, before),
     }
-    named::record(config, way, default_kubeconfig, before)
 }
 
-/// Connects, makes a kind cluster where that is the provider, lets the cluster in, and binds the stack to it.
+/// Connects, makes a cluster where the provider does that, lets the cluster in, and binds the stack to it.
 pub(crate) async fn enter(
     home: &Home,
     mut record: Record,
@@ -78,11 +83,11 @@ pub(crate) async fn enter(
     step: &Step<'_>,
     stop: &CancellationToken,
 ) -> Result<Place, StackError> {
-    let created_now = match record.kind.clone() {
-        Some(name) => {
+    let created_now = match record.own() {
+        Some(own) => {
             // From here on `down` knows that there may be something.
             record.bind(home)?;
-            kind::ensure(home, &record.config, &name, step, stop).await?
+            own.ensure(home, &record.config, step, stop).await?
         }
         None => false,
     };
@@ -120,12 +125,12 @@ pub(crate) async fn visit(
     stop: &CancellationToken,
 ) -> Result<Option<Place>, StackError> {
     let record = job.record.clone();
-    if let Some(name) = &record.kind {
-        let driver = kind::driver(&job.request.home, config)?;
-        if !driver.clusters(stop).await?.contains(name) {
+    if let Some(own) = record.own() {
+        let home = &job.request.home;
+        if !own.is_there(home, config, stop).await? {
             return Ok(None);
         }
-        driver.write_kubeconfig(name, stop).await?;
+        own.write_kubeconfig(home, config, stop).await?;
     }
     let target = Target::new(&record.kubeconfig, &record.context);
     let cluster = Cluster::connect(&target).await?;

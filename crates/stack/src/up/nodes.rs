@@ -70,17 +70,14 @@ impl Job<'_> {
 
     pub(super) async fn load(&self, run: Run<'_>, done: &Results) -> Ended {
         let (place, built) = (place_of(done)?, built_of(done)?);
-        let own = place
-            .record
-            .kind
-            .as_deref()
-            .filter(|_| images::into_own_nodes(&self.request.config));
+        let own = place.record.own();
         let delivered = images::deliver(
             built,
-            self.request.home.images(),
-            own,
+            &self.request.home,
+            own.as_ref(),
             &self.request.credentials,
             run.sink(),
+            run.stop(),
         );
         let delivered = until_stopped(run.stop(), delivered).await?;
         let note = format!(
