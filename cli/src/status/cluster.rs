@@ -17,7 +17,10 @@ impl Status {
         let now = now();
         let unready = seen.unready();
         let redis = seen.redis.as_ref();
-        let tunnel = tunnel(&seen.tunnel);
+        let tunnel = match seen.mapped {
+            Some(mapped) => of_mapping(mapped, record),
+            None => tunnel(&seen.tunnel),
+        };
         let address = tunnel.services.iter().find(|it| {
             it.healthy
                 && it
@@ -208,6 +211,21 @@ fn role_in_redis(pod: &str, survey: &Survey) -> Option<&'static str> {
 
 fn age(it: &PodView, now: u64) -> u64 {
     kedactl_cluster::seconds(&it.created).map_or(0, |then| now.saturating_sub(then))
+}
+
+/// kind's port mapping, in the place of a tunnel.
+fn of_mapping((address, healthy): (std::net::SocketAddr, bool), record: &Record) -> Tunnel {
+    let config = &record.config;
+    Tunnel {
+        pid: None,
+        problem: (!healthy)
+            .then(|| format!("nothing answers on {address}, which kind leads to the API")),
+        services: vec![TunnelPort {
+            service: format!("{}/{API}:{}", config.namespace, config.api.port),
+            local: address.to_string(),
+            healthy,
+        }],
+    }
 }
 
 fn tunnel(seen: &Result<kedactl_tunnel::Status, String>) -> Tunnel {

@@ -5,7 +5,9 @@ mod releases;
 
 use crate::error::Problem;
 use crate::format::range;
-use crate::model::{Config, Durability, Provider, QueueKind, ResourceList, TunnelMode};
+use crate::model::{
+    Config, Durability, Provider, QueueKind, ResourceList, ServiceType, TunnelMode,
+};
 use crate::quantity::parse_milli;
 use crate::tree::{Node, Value, join};
 
@@ -199,6 +201,17 @@ impl Cross<'_> {
                     let message = format!("`except: {part}` is not a part of `{}`", egress.cidr);
                     self.add(&["worker", "egress"], message);
                 }
+            }
+        }
+        if config.tunnel.mode == TunnelMode::PortMapping {
+            if config.provider != Provider::Kind {
+                let message = "`port-mapping` has an effect for the provider `kind` only";
+                self.add(&["tunnel", "mode"], message.into());
+            }
+            if config.api.service_type == ServiceType::ClusterIP {
+                let message =
+                    "`ClusterIP` has no node port, which `tunnel.mode: port-mapping` needs";
+                self.add(&["api", "serviceType"], message.into());
             }
         }
         if config.tunnel.mode == TunnelMode::Minikube && config.provider != Provider::Minikube {

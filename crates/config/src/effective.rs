@@ -25,6 +25,26 @@ pub(crate) fn namespaces(tree: &mut Node) {
     }
 }
 
+/// A port mapping leads to a port of the node that is known before the cluster is.
+pub(crate) fn node_port(tree: &mut Node) {
+    const FIXED: &str = "30800";
+    let Some(mode) = tree.at(&["tunnel", "mode"]).cloned() else {
+        return;
+    };
+    let mapped = matches!(&mode.value, Value::Scalar(it) if it.text == "port-mapping");
+    if let Some(api) = tree.at_mut(&["api"]).filter(|_| mapped) {
+        let port = Scalar {
+            text: FIXED.to_owned(),
+            kind: Kind::Int(30_800),
+        };
+        let port = Node {
+            value: Value::Scalar(port),
+            origin: mode.origin,
+        };
+        fill(api, "nodePort", &port);
+    }
+}
+
 fn monitoring(stack: &Node) -> Option<Node> {
     let Value::Scalar(name) = &stack.value else {
         return None;

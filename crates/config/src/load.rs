@@ -126,6 +126,7 @@ fn merged(releases: Vec<Node>, layers: Vec<Node>) -> Result<Node, ConfigError> {
         effective::do_not_make(&mut tree, &named);
     }
     effective::namespaces(&mut tree);
+    effective::node_port(&mut tree);
     Ok(tree)
 }
 

@@ -291,3 +291,34 @@ fn show_prints_values_and_origins() {
     assert_eq!(json["origins"]["api.env.B"]["line"], 2);
     assert_eq!(json["config"]["api"]["env"]["B"], "1.10");
 }
+
+#[test]
+fn a_port_mapping_has_a_port_of_the_node_and_is_made_with_the_cluster() {
+    let text = "provider: kind\nname: demo\ntunnel: {mode: port-mapping, port: 8080}\n";
+    let config = project(text).unwrap().config;
+    assert_eq!(config.api.node_port, Some(30_800));
+    let mapping = serde_json::json!([{"hostPort": 8080, "containerPort": 30_800, "listenAddress": "127.0.0.1", "protocol": "TCP"}]);
+    let made = config.kind_config();
+    assert_eq!(made["nodes"][0]["extraPortMappings"], mapping);
+    assert_eq!(made["nodes"][0]["role"], "control-plane");
+
+    let own = "kind: {config: {nodes: [{role: control-plane, extraPortMappings: [{hostPort: 1, containerPort: 2}]}, {role: worker}]}}\napi: {nodePort: 31000}\n";
+    let made = project(&format!("{text}{own}"))
+        .unwrap()
+        .config
+        .kind_config();
+    let mapped = made["nodes"][0]["extraPortMappings"].as_array().unwrap();
+    assert_eq!(
+        (mapped.len(), &mapped[1]["containerPort"]),
+        (2, &31_000.into())
+    );
+    assert_eq!(made["nodes"].as_array().unwrap().len(), 2);
+
+    // Without it nothing is added, and elsewhere it is a mistake.
+    let none = project("provider: kind\n").unwrap().config;
+    assert!(none.kind_config().is_empty() && none.api.node_port.is_none());
+    let elsewhere = problems("provider: context\ntunnel: {mode: port-mapping}\n");
+    assert!(elsewhere.contains("kind` only"), "{elsewhere}");
+    let closed = problems(&format!("{text}api: {{serviceType: ClusterIP}}\n"));
+    assert!(closed.contains("has no node port"), "{closed}");
+}

@@ -18,6 +18,9 @@ impl Live {
     /// URL of the API: by the tunnel, else by the Ingress, else by the address that a load balancer gave.
     pub async fn api_url(&self) -> Result<String, StackError> {
         let config = &self.record().config;
+        if let Some(address) = crate::tunnel::mapped(config) {
+            return Ok(format!("http://{address}"));
+        }
         let service = format!("{}/{SERVICE}", config.namespace);
         let tunnel = kedactl_tunnel::status(&self.home().tunnel()).await;
         let ports: Vec<ServiceStatus> = tunnel.map_or_else(|_| Vec::new(), |it| it.services);

@@ -11,16 +11,52 @@ use kedactl_exec::procfs;
 use kedactl_plan::Step;
 use kedactl_tunnel::{Detach, Minikube, Mode, Spec, Status, TunnelError, Wanted};
 
+use tokio::time::{Instant, sleep};
+
 use crate::place::minikube as place;
 use crate::{Home, Record, StackError};
 
 /// Whether the configuration asks for a tunnel.
 pub(crate) fn wanted(config: &Config) -> bool {
-    config.tunnel.enabled && config.api.service_type == ServiceType::LoadBalancer
+    let serves = match config.api.service_type {
+        ServiceType::LoadBalancer => true,
+        ServiceType::NodePort => config.tunnel.mode == TunnelMode::PortMapping,
+        ServiceType::ClusterIP => false,
+    };
+    config.tunnel.enabled && serves
+}
+
+/// The port of this machine that kind leads to the API, where that is the way.
+pub(crate) fn mapped(config: &Config) -> Option<SocketAddr> {
+    let mapped = wanted(config) && config.tunnel.mode == TunnelMode::PortMapping;
+    mapped.then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, config.api_port_here())))
+}
+
+/// Waits until the API answers behind kind's port mapping.
+pub(crate) async fn answers(
+    address: SocketAddr,
+    within: Duration,
+    step: &Step<'_>,
+) -> Result<(), StackError> {
+    let start = Instant::now();
+    step.waiting(format!("an answer on {address}"));
+    while !kedactl_tunnel::answers(address).await {
+        if start.elapsed() > within {
+            return Err(StackError::Check {
+                what: "the port mapping".to_owned(),
+                why: format!("nothing answers on {address} after {} s", within.as_secs()),
+            });
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
 }
 
 /// Where the API is reached from this machine.
 pub(crate) fn api_url(config: &Config, tunnel: Option<&Status>) -> Option<String> {
+    if let Some(address) = mapped(config) {
+        return Some(format!("http://{address}"));
+    }
     if let Some(address) = tunnel.and_then(|status| local(config, status)) {
         return Some(format!("http://{address}"));
     }
@@ -61,7 +97,8 @@ fn spec(home: &Home, record: &Record) -> Result<Spec, StackError> {
         }],
         label: format!("{STACK_LABEL}={}", home.stack()),
         mode: match config.tunnel.mode {
-            TunnelMode::Auto => Mode::Auto,
+            // A port mapping has no tunnel.
+            TunnelMode::Auto | TunnelMode::PortMapping => Mode::Auto,
             TunnelMode::NodePort => Mode::NodePort,
             TunnelMode::PortForward => Mode::PortForward,
             TunnelMode::Minikube => Mode::Minikube,
@@ -104,9 +141,9 @@ pub(crate) async fn ahead(home: &Home, config: &Config) -> Result<(), StackError
         kedactl_tunnel::status(&home.tunnel()).await,
         Err(TunnelError::NotRunning { .. })
     );
-    let port = config.tunnel.port.unwrap_or(config.api.port);
-    // Below 1024 the tunnel takes another one by itself.
-    if !wanted(config) || opened || port < 1024 {
+    let port = config.api_port_here();
+    // Below 1024 the tunnel takes another one by itself; a port mapping is tried where the cluster is made.
+    if !wanted(config) || opened || port < 1024 || mapped(config).is_some() {
         return Ok(());
     }
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {

@@ -200,6 +200,8 @@ pub enum TunnelMode {
     NodePort,
     /// Through the API server alone.
     PortForward,
+    /// A port mapping of the node, which kind makes with the cluster: no process is needed.
+    PortMapping,
     /// `minikube tunnel`, which adds a route and needs root; for the provider `minikube` alone.
     Minikube,
 }
@@ -215,6 +217,35 @@ pub struct Helm {
 }
 
 impl Config {
+    /// kind's configuration for a cluster that is made, with the port that leads to the API where that was asked for.
+    pub fn kind_config(&self) -> Map<String, Value> {
+        let mut config = self.kind.config.clone();
+        let (TunnelMode::PortMapping, Some(node)) = (self.tunnel.mode, self.api.node_port) else {
+            return config;
+        };
+        let mapping = serde_json::json!({
+            "hostPort": self.api_port_here(), "containerPort": node, "listenAddress": "127.0.0.1", "protocol": "TCP",
+        });
+        let nodes = config
+            .entry("nodes")
+            .or_insert_with(|| serde_json::json!([{"role": "control-plane"}]));
+        let first = nodes.as_array_mut().and_then(|nodes| nodes.first_mut());
+        if let Some(first) = first.and_then(Value::as_object_mut) {
+            let mappings = first
+                .entry("extraPortMappings")
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Some(mappings) = mappings.as_array_mut() {
+                mappings.push(mapping);
+            }
+        }
+        config
+    }
+
+    /// Port of this machine that leads to the API of a cluster.
+    pub fn api_port_here(&self) -> u16 {
+        self.tunnel.port.unwrap_or(self.api.port)
+    }
+
     /// Name of the provider kind's cluster.
     pub fn kind_cluster(&self) -> &str {
         self.kind.cluster.as_deref().unwrap_or(&self.name)

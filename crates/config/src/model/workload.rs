@@ -25,6 +25,10 @@ pub struct Api {
     pub metrics_port: u16,
     /// Type of the Service `api`
     pub service_type: ServiceType,
+    /// Port of every node that leads to the Service; absent: the cluster chooses one
+    #[serde(default)]
+    #[schemars(range(min = 30000, max = 32767))]
+    pub node_port: Option<u16>,
     /// What a 202 promises: on how many replicas a task is stored when it is sent
     pub durability: Durability,
     /// CPU, memory and disk of one pod

@@ -37,7 +37,7 @@ pub(crate) async fn checks(config: &Config, to_be_made: bool) -> Vec<Check> {
     all.push(inotify(Path::new("/proc/sys/fs/inotify")));
     all.push(cgroup(Path::new("/sys/fs/cgroup")));
     if to_be_made {
-        all.extend(ports(&config.kind.config));
+        all.extend(ports(&config.kind_config()));
     }
     all
 }

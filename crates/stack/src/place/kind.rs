@@ -52,7 +52,7 @@ pub(super) async fn ensure(
     let driver = driver(home, config)?;
     let spec = Spec {
         name: name.to_owned(),
-        config: Json::Object(config.kind.config.clone()),
+        config: Json::Object(config.kind_config()),
         image: config.kind.image.clone(),
         logs: home.logs(),
     };

@@ -28,13 +28,18 @@ struct Space {
 pub(crate) async fn gather(live: &Live) -> Status {
     let (cluster, home) = (live.cluster(), live.home().tunnel());
     let namespace = &live.record().config.namespace;
-    let ((spaces, mut gaps), nodes, scaled, autoscalers, (queue, redis), tunnel) = tokio::join!(
+    let mapped = async {
+        let address = crate::tunnel::mapped(&live.record().config)?;
+        Some((address, kedactl_tunnel::answers(address).await))
+    };
+    let ((spaces, mut gaps), nodes, scaled, autoscalers, (queue, redis), tunnel, mapped) = tokio::join!(
         spaces(live),
         cluster.list("v1", "Node", None, None),
         kedactl_cluster::scalers(cluster, namespace),
         kedactl_cluster::autoscalers(cluster, namespace),
         of_redis(live),
         kedactl_tunnel::status(&home),
+        mapped,
     );
     let scaled = or_gap(scaled, "ScaledObjects", &mut gaps);
     let autoscalers = or_gap(autoscalers, "autoscalers", &mut gaps);
@@ -61,6 +66,7 @@ pub(crate) async fn gather(live: &Live) -> Status {
         queue,
         redis,
         tunnel: tunnel.map_err(|error| error.to_string()),
+        mapped,
         last_run: live.record().last_run.clone(),
         gaps,
     }

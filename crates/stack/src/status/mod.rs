@@ -39,6 +39,8 @@ pub struct Status {
     pub redis: Result<Survey, String>,
     /// Its tunnel, or why there is none.
     pub tunnel: Result<kedactl_tunnel::Status, String>,
+    /// The port of this machine that kind leads to the API, and whether it answers there, where that is the way.
+    pub mapped: Option<(std::net::SocketAddr, bool)>,
     /// How the last run on it ended.
     pub last_run: Option<LastRun>,
     /// What could not be read, and why.

@@ -228,6 +228,14 @@ impl Job<'_> {
     pub(super) async fn tunnel(&self, run: Run<'_>, done: &Results) -> Ended {
         let place = place_of(done)?;
         let step = Step::start(run.sink(), "open", "open");
+        if let Some(address) = tunnel::mapped(&self.request.config) {
+            // A tunnel of an earlier configuration has nothing to do any more.
+            tunnel::end(&self.request.home).await?;
+            let answers = tunnel::answers(address, self.rest(), &step);
+            let answers = until_stopped(run.stop(), answers).await;
+            told(step, answers, |()| ("kind leads there".to_owned(), false))?;
+            return Ok(Done::unchanged(format!("http://{address}"), ()));
+        }
         let opened = tunnel::ensure(
             &self.request.home,
             &place.record,
