@@ -6,8 +6,8 @@ mod down;
 mod helm;
 mod kill;
 mod left;
-mod run;
-mod signal;
+pub(crate) mod run;
+pub(crate) mod signal;
 mod twice;
 
 use crate::rig::Rig;

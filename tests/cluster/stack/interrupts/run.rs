@@ -16,15 +16,15 @@ use tokio::time::Instant;
 /// How long one run may take.
 const WITHIN: Duration = Duration::from_mins(3);
 
-pub(super) struct Cut {
+pub(crate) struct Cut {
     child: Child,
     process: ProcId,
     file: PathBuf,
-    pub(super) start: Instant,
+    pub(crate) start: Instant,
 }
 
 impl Cut {
-    pub(super) fn start(rig: &Rig, command: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(rig: &Rig, command: &str, more: &[&str]) -> Self {
         let file = rig.context.dir().join(format!("{command}.jsonl"));
         // What an earlier run said must not be taken for this one's words.
         std::fs::write(&file, "").unwrap();
@@ -40,7 +40,7 @@ impl Cut {
     }
 
     /// What it said so far; the last line may be half.
-    pub(super) fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         let text = std::fs::read_to_string(&self.file).unwrap();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let read = |line: &str| serde_json::from_str(line).unwrap();
@@ -48,7 +48,7 @@ impl Cut {
     }
 
     /// Waits until the condition holds of what it said; `false` where it ended before.
-    pub(super) fn until(&mut self, mut holds: impl FnMut(&[Event]) -> bool) -> bool {
+    pub(crate) fn until(&mut self, mut holds: impl FnMut(&[Event]) -> bool) -> bool {
         let mut ended = false;
         let mut found = false;
         kedactl_testkit::until("a step of a run, or its end", WITHIN, || {
@@ -60,29 +60,29 @@ impl Cut {
     }
 
     /// Waits until a step has begun.
-    pub(super) fn until_started(&mut self, step: &str) -> bool {
+    pub(crate) fn until_started(&mut self, step: &str) -> bool {
         self.until(|events| started(events).any(|known| known == step))
     }
 
     /// This process alone, as a crash would have it: what it started is not told.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal).unwrap();
     }
 
     /// Kills it, and waits until it is no more.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
     }
 
     /// Waits for its end.
-    pub(super) fn end(self) -> Outcome {
+    pub(crate) fn end(self) -> Outcome {
         outcome(&self.child.wait_with_output().unwrap())
     }
 }
 
 /// How it ended; a signal as shells show it.
-pub(super) fn outcome(ended: &std::process::Output) -> Outcome {
+pub(crate) fn outcome(ended: &std::process::Output) -> Outcome {
     let signal = ended.status.signal().map(|signal| 128 + signal);
     Outcome {
         code: ended.status.code().or(signal),
@@ -92,7 +92,7 @@ pub(super) fn outcome(ended: &std::process::Output) -> Outcome {
 }
 
 /// The steps that began, in their order.
-pub(super) fn started(events: &[Event]) -> impl Iterator<Item = &str> {
+pub(crate) fn started(events: &[Event]) -> impl Iterator<Item = &str> {
     let began = events
         .iter()
         .filter(|event| matches!(event.kind, Kind::Started { .. }));

@@ -109,11 +109,11 @@ fn wanted_seed() -> Option<u64> {
 }
 
 /// Moments that another run can repeat.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// From `KEDACTL_TEST_SEED`, or from the clock; said, so that the run can be repeated.
-    fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         let clock = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
             since.as_nanos() as u64 & 0xffff_ffff
@@ -124,7 +124,7 @@ impl Random {
     }
 
     /// From 0 to 1.
-    fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;

@@ -3,10 +3,14 @@
 //!
 //! It must not touch the cluster of the other tests, but for adopting it.
 
+mod ci;
+mod moments;
+
 use crate::cluster::variable;
 use crate::rig::Rig;
 use kedactl_exec::Run;
 use kedactl_testkit::until;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -49,22 +53,42 @@ fn clusters() -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
-    let mut rig = Rig::new("kind");
+/// A stack with a kind cluster of its own, which is not made yet; kind's port mapping leads to its API.
+fn of_its_own(purpose: &str) -> Rig {
+    let mut rig = Rig::new(purpose);
     let charts = rig.context.dir().join("charts");
     let keda = chart(&charts, "keda", "keda.yaml");
     let metrics = chart(&charts, "metrics-server", "metrics-server-10s.yaml");
-    let (name, image) = (rig.name.clone(), variable("KEDACTL_TEST_NODE_IMAGE"));
+    let image = variable("KEDACTL_TEST_NODE_IMAGE");
     rig.on_a_kind_cluster(&format!(
         "images: {{kindCluster: null}}
+tunnel: {{mode: port-mapping}}
 kind: {{image: '{image}'}}
 releases:
   keda: {{chart: '{keda}', repo: null, version: null, values: null}}
   metrics-server: {{chart: '{metrics}', repo: null, version: null, values: null}}
 "
     ));
+    rig
+}
 
+/// Containers of a cluster, running or not.
+fn containers(name: &str) -> Vec<String> {
+    let label = format!("label=io.x-k8s.kind.cluster={name}");
+    let said = docker(&["ps", "--all", "--filter", &label, "--format", "{{.Names}}"]);
+    said.lines().map(str::to_owned).collect()
+}
+
+fn docker(args: &[&str]) -> String {
+    let run = Run::new("docker").args(args.iter().copied());
+    let run = run.within(Duration::from_mins(2));
+    run.run().unwrap_or_else(|error| panic!("{error}")).stdout
+}
+
+#[test]
+fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
+    let rig = of_its_own("kind");
+    let name = rig.name.clone();
     rig.command("plan", &["--exit-code"]).check(2);
     assert!(!clusters().contains(&name), "a plan makes nothing");
     killed_while_it_is_made(&rig);
@@ -78,11 +102,18 @@ releases:
     assert_eq!(again["changed"], false, "{again}");
     println!("up {} ms, again {} ms", up["took_ms"], again["took_ms"]);
 
+    // No process of ours leads to the API: kind's port mapping does.
+    let url = format!("http://127.0.0.1:{}", rig.port);
+    assert_eq!(up["api_url"], url.as_str());
+    let status = rig.run(&["status", "-o", "json"]).expect(0).json();
+    assert_eq!(status["tunnel"]["pid"], Value::Null, "{status}");
+    assert_eq!(status["tunnel"]["services"][0]["healthy"], true);
+
     // Real KEDA from its release scales real workers.
     let load = [
         "load",
         "--rps",
-        "50",
+        "500",
         "--duration",
         "10s",
         "--wait-zero",
@@ -90,8 +121,10 @@ releases:
     ];
     let slo = ["--slo", "lost=0,duplicated=0,p99<60s", "-o", "json"];
     let done = rig.run(&[&load[..], &slo].concat()).expect(0).json();
-    assert_eq!(done["audit"]["done"], 500);
+    assert_eq!(done["audit"]["done"], 5000);
     assert!(done["scaling"]["to_zero_s"].is_number(), "{done}");
+
+    nodes_that_stood_still_are_started(&rig);
 
     // Without --purge the cluster stays, and so does what a next `up` goes on with.
     let down = rig.run(&["down", "-o", "json"]).expect(0).json();
@@ -99,8 +132,39 @@ releases:
     assert_eq!(down["releases"], releases);
     assert!(clusters().contains(&name));
     rig.run(&["down", "--purge"]).check(0);
-    assert!(!clusters().contains(&name));
+    assert_eq!(containers(&name), Vec::<String>::new());
+    // The other clusters are still in it.
+    assert!(docker(&["network", "ls", "--format", "{{.Name}}"]).contains("kind"));
     rig.run(&["down", "--purge"]).check(0);
+    let state = rig.context.dir().join("state");
+    let left = ["kind", "clusters", "tunnel"].map(|it| state.join(it));
+    let left = left
+        .iter()
+        .flat_map(|it| fs::read_dir(it).into_iter().flatten());
+    let left: Vec<_> = left.map(|it| it.unwrap().path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    // The user's own kubeconfig was never written.
+    assert!(!rig.context.dir().join("home/.kube").exists());
+}
+
+/// As after a reboot: containers are there and do not run.
+fn nodes_that_stood_still_are_started(rig: &Rig) {
+    let node = format!("{}-control-plane", rig.name);
+    docker(&["stop", &node]);
+    let away = rig.run(&["status"]).expect(8);
+    assert!(away.stderr.contains("hint:"), "{away:?}");
+    let up = rig.up(&[]).expect(0);
+    assert!(up.stderr.contains(&format!("{node} stood still")), "{up:?}");
+    let load = [
+        "load",
+        "--rps",
+        "20",
+        "--duration",
+        "2s",
+        "--slo",
+        "lost=0,p99<60s",
+    ];
+    rig.run(&load).check(0);
 }
 
 /// Kills `up` alone while kind makes the nodes; kind works on, and the next run has to end it.
