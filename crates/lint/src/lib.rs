@@ -3,6 +3,7 @@
 //! Law: no I/O and no network; a finding names object, path and cure, and the same documents give the same findings.
 
 mod finding;
+mod framework;
 mod object;
 mod pod;
 mod reference;

@@ -89,6 +89,29 @@ fn every_environment_breaks_no_rule() {
                 "worker.image=shop/mail:2.5",
             ],
         ),
+        (
+            "kind",
+            &[
+                "queue={kind: list, listName: huey.redis.mail}",
+                "worker.image=shop/huey:3.5",
+                "worker.command=[sh, -ec, 'migrate; exec huey_consumer app.huey -g TERM -t 50']",
+            ],
+        ),
+        (
+            "kind",
+            &[
+                "queue={kind: list, listName: huey.redis.mail}",
+                "worker.image=shop/huey:2.5",
+                "worker.preStopCommand=[sh, -c, 'kill -INT 1; while kill -0 1; do sleep 1; done']",
+            ],
+        ),
+        (
+            "kind",
+            &[
+                "queue={kind: list, listName: celery}",
+                "worker.command=[celery, -A, shop, worker, --time-limit=50]",
+            ],
+        ),
         ("cloud", &["ingress=null", "api.serviceType=NodePort"]),
     ] {
         let objects = parse(env, &support::rendered(env, sets)).unwrap();

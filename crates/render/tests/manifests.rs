@@ -103,7 +103,7 @@ fn a_foreign_queue_on_a_single_redis() {
         &manifests(&[
             "queue={kind: list, listName: huey.redis.tasks}",
             "worker.image=shop/huey:2.5",
-            "worker.preStopCommand=[kill, -INT, '1']",
+            "worker.preStopCommand=[sh, -c, 'kill -INT 1; while kill -0 1; do sleep 1; done']",
             "redis={nodes: 1, sentinels: 0, minReplicasToWrite: 0}",
             "api.durability=none",
         ]),

@@ -1,8 +1,7 @@
-//! `ScaledObject`s and what belongs to them: triggers, fallback, authentications, workers that stop in time.
-//! What holds for every autoscaler is `autoscaling`'s.
+//! `ScaledObject`s and what belongs to them: triggers, fallback, authentications.
+//! What holds for every autoscaler is `autoscaling`'s, what workers lose by it `scale_in`'s.
 
 use crate::finding::Findings;
-use crate::pod::{Container, Pod};
 use crate::rule::rules;
 use crate::rules::secrets::{is_secret, literal};
 use crate::set::{Scaler, Set};
@@ -29,14 +28,6 @@ rules! {
         why "Everyone who may read ScaledObjects reads it.",
         cure "name the Secret in a TriggerAuthentication",
         peers "";
-    LOSES_TASKS "KL0826" Error "a worker loses its tasks at every scale-in",
-        why "Huey takes SIGTERM for an immediate stop and SIGINT for a graceful one; Kubernetes sends SIGTERM, whatever the grace period is.",
-        cure "add `lifecycle.preStop.exec.command: [kill, -INT, '1']`, or `lifecycle.stopSignal: SIGINT`, or an image with STOPSIGNAL SIGINT and say so at the object",
-        peers "";
-    SHORT_GRACE "KL0827" Note "a scaled worker has Kubernetes' default of 30 s to finish its tasks",
-        why "Every scale-in stops workers; a task that takes longer than the grace period is cut off and starts again from the beginning, if its queue keeps it at all.",
-        cure "set `terminationGracePeriodSeconds` to more than the longest task takes",
-        peers "";
 }
 
 pub(super) fn check(set: &Set<'_>, out: &mut Findings<'_>) {
@@ -51,9 +42,6 @@ pub(super) fn check(set: &Set<'_>, out: &mut Findings<'_>) {
             |it: &At<'_>| !matches!(it.key("type").text(), Some("cpu" | "memory" | "cron"));
         if !fallback.exists() && triggers.iter().any(external) {
             out.add(NO_FALLBACK, scaler.at, &fallback, "it is missing");
-        }
-        for pod in set.pods.iter().filter(|pod| scaler.targets(pod.owner)) {
-            stops_in_time(pod, out);
         }
     }
 }
@@ -116,42 +104,4 @@ fn trigger(set: &Set<'_>, scaler: &Scaler<'_>, trigger: &At<'_>, out: &mut Findi
             message,
         );
     }
-}
-
-fn stops_in_time(pod: &Pod<'_>, out: &mut Findings<'_>) {
-    let grace = pod.spec.key("terminationGracePeriodSeconds");
-    if !grace.exists() {
-        out.add(SHORT_GRACE, pod.at, &grace, "it is not set");
-    }
-    for container in pod.regular().filter(|it| is_huey(it)) {
-        let lifecycle = container.spec.key("lifecycle");
-        let hook = lifecycle.dig("preStop.exec.command").value.to_string();
-        let signal = lifecycle.key("stopSignal");
-        let interrupts = ["-INT", "SIGINT", "-2"]
-            .iter()
-            .any(|word| hook.contains(word));
-        if !interrupts && signal.text() != Some("SIGINT") {
-            let message = format!(
-                "container `{}` runs Huey and is stopped by SIGTERM",
-                container.name()
-            );
-            out.add(LOSES_TASKS, pod.at, &lifecycle, message);
-        }
-    }
-}
-
-/// Whether a container runs Huey's consumer, as far as its command or its image says.
-fn is_huey(container: &Container<'_>) -> bool {
-    let command = container
-        .argv()
-        .iter()
-        .any(|word| word.shown().contains("huey_consumer"));
-    let image = container.spec.key("image").text().unwrap_or_default();
-    let name = image.rsplit('/').next().unwrap_or_default();
-    command
-        || name
-            .split([':', '@'])
-            .next()
-            .unwrap_or_default()
-            .contains("huey")
 }

@@ -12,6 +12,7 @@ mod pod_security;
 mod probes;
 mod rbac;
 mod resources;
+mod scale_in;
 mod secrets;
 mod services;
 
@@ -34,6 +35,7 @@ const FAMILIES: &[Family] = &[
     (availability::RULES, availability::check),
     (autoscaling::RULES, autoscaling::check),
     (keda::RULES, keda::check),
+    (scale_in::RULES, scale_in::check),
     (rbac::RULES, rbac::check),
     (objects::RULES, objects::check),
 ];
