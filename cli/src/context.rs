@@ -46,7 +46,7 @@ impl Context {
         let mut request = self.request(&layers.settings, &layers.files);
         let named = provider.map(|it| SetArg::Value(format!("provider={}", it.environment())));
         request.sets.extend(named);
-        Ok(kedactl_config::load(&request, &read_file)?)
+        self.rooted(kedactl_config::load(&request, &read_file)?)
     }
 
     /// Loads the configuration with these values files on top of the project's.
@@ -55,10 +55,17 @@ impl Context {
         settings: &Settings,
         values: &[PathBuf],
     ) -> Result<Loaded, Error> {
-        Ok(kedactl_config::load(
-            &self.request(settings, values),
-            &read_file,
-        )?)
+        let request = self.request(settings, values);
+        self.rooted(kedactl_config::load(&request, &read_file)?)
+    }
+
+    /// Lets paths of the project begin at its folder, wherever a later part of this program runs.
+    fn rooted(&self, mut loaded: Loaded) -> Result<Loaded, Error> {
+        if let Some(recipe) = &mut loaded.config.images.recipes.worker {
+            let folder = self.project().unwrap_or_else(|| PathBuf::from("."));
+            recipe.rooted(&std::path::absolute(folder)?);
+        }
+        Ok(loaded)
     }
 
     fn request(&self, settings: &Settings, values: &[PathBuf]) -> Request {

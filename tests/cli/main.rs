@@ -9,6 +9,7 @@ mod events;
 mod images;
 mod lint;
 mod looking;
+mod recipe;
 mod tunnel;
 mod usage;
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod ci;
+mod foreign;
 mod life;
 mod queue;
 mod scaling;

@@ -30,8 +30,9 @@ pub enum ImagesCommand {
 
 #[derive(Debug, Args)]
 pub struct ImagesBuildArgs {
-    /// Images to build from programs of this machine, the first one being the command (default: the platform's)
-    #[arg(value_name = "NAME=PROGRAM[,PROGRAM]")]
+    /// Images to build from programs of this machine, the first one being the command (default: the platform's, the worker by
+    /// images.recipes.worker where the configuration has it)
+    #[arg(value_name = "NAME=PROGRAM[,PROGRAM]", conflicts_with_all = ["environment", "set", "set_string", "set_file", "files"])]
     pub images: Vec<String>,
     /// Program of the API (default: kedactl-api beside this program, or in PATH)
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
@@ -39,6 +40,8 @@ pub struct ImagesBuildArgs {
     /// Program of the worker (default: kedactl-worker beside this program, or in PATH)
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
     pub worker: Option<PathBuf>,
+    #[command(flatten)]
+    pub layers: super::Layers,
     /// Keep the newest N builds of each image, remove older ones
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,

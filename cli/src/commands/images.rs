@@ -12,6 +12,7 @@ use kedactl_images::{
     ContainerdSocket, Credentials, DockerContainer, Image, Service, Spec, Store, build, kind_nodes,
     load, push, service,
 };
+use kedactl_stack::recipe_spec;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ fn store(context: &Context, named: Option<&Path>) -> Result<Store, Error> {
 
 fn build_all(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result<String, Error> {
     let specs = if args.images.is_empty() {
-        platform(args)?
+        platform(context, store, args)?
     } else {
         let specs = args.images.iter().map(|text| of_programs(text));
         specs.collect::<Result<_, _>>()?
@@ -60,7 +61,7 @@ fn build_all(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result
     shown(context, &built)
 }
 
-fn platform(args: &ImagesBuildArgs) -> Result<Vec<Spec>, Error> {
+fn platform(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result<Vec<Spec>, Error> {
     let version = env!("CARGO_PKG_VERSION");
     let spec = |which: Service, named: Option<&PathBuf>| -> Result<Spec, Error> {
         let program = match named {
@@ -69,10 +70,12 @@ fn platform(args: &ImagesBuildArgs) -> Result<Vec<Spec>, Error> {
         };
         Ok(service(which, &program, version))
     };
-    Ok(vec![
-        spec(Service::Api, args.api.as_ref())?,
-        spec(Service::Worker, args.worker.as_ref())?,
-    ])
+    let recipes = context.load(&args.layers)?.config.images.recipes;
+    let worker = match recipes.worker.filter(|_| args.worker.is_none()) {
+        Some(recipe) => recipe_spec(&recipe, store.path())?,
+        None => spec(Service::Worker, args.worker.as_ref())?,
+    };
+    Ok(vec![spec(Service::Api, args.api.as_ref())?, worker])
 }
 
 /// Beside this program, else in PATH.

@@ -236,6 +236,9 @@ catalogue! {
     RouteLeft "KD1104" Error "`minikube tunnel` had to be killed",
         "the next `minikube tunnel` of the profile removes the route; `ip route` shows it",
         "It was sent SIGINT, the one signal that it hears, and did not end in time. A kill leaves the route that it added.";
+    Recipe "KD1301" Error "an image cannot be made from its recipe",
+        "the message says what is missing; docs/foreign-workers.md has a recipe that works",
+        "images.recipes says what the worker's image is made from: programs of this machine, a Python interpreter, packages that are pinned by hashes, files. The interpreter does not answer, or pip could not fetch the packages.";
     Machine "KD1401" Error "this machine cannot have what is asked for",
         "the message names what is missing or in use; `kedactl doctor` looks at all of it",
         "A cluster or a tunnel needs something of this machine that it lacks or that another program has: memory, room on the disk, a container engine that answers, a kernel's setting, a port. Nothing was started.";

@@ -12,6 +12,7 @@ impl From<StackError> for Error {
     fn from(error: StackError) -> Self {
         let code = match &error {
             StackError::Config { .. } | StackError::Name(_) => Code::Config,
+            StackError::Recipe { .. } => Code::Recipe,
             StackError::NoStack { .. } => Code::NoStack,
             StackError::Elsewhere { .. } => Code::Elsewhere,
             StackError::Record { .. } => Code::StaleState,

@@ -12,11 +12,14 @@ mod node;
 mod oci;
 mod platform;
 mod push;
+mod python;
 mod reference;
 mod sbom;
 mod store;
 
-pub use build::{Content, ExtraFile, Program, Spec, USER, build, build_changed, of_programs};
+pub use build::{
+    Content, ExtraFile, Layered, Program, Spec, USER, build, build_changed, of_programs, tree,
+};
 pub use digest::Digest;
 pub use error::ImageError;
 pub use load::{How, Loaded, Runtime, archive, load, load_by, verify, whole};
@@ -24,6 +27,7 @@ pub use node::{ContainerdSocket, DockerContainer, Feed, MinikubeSsh, NodeShell, 
 pub use oci::Descriptor;
 pub use platform::{Service, redis, service};
 pub use push::{Credentials, Pushed, push};
+pub use python::{Interpreter, python};
 pub use reference::Reference;
-pub use sbom::Package;
+pub use sbom::{Maker, Package, bill_of_programs};
 pub use store::{Attached, Checked, Freed, Image, Store};

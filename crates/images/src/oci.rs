@@ -114,6 +114,8 @@ pub(crate) struct Execution {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cmd: Vec<String>,
     pub(crate) working_dir: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_signal: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
 }

@@ -6,22 +6,46 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::build::Spec;
+use crate::build::{Content, Spec};
 use crate::dpkg::{self, Owner};
 use crate::{Digest, ImageError, Reference};
 
 /// Media type of the document.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.cyclonedx+json";
 
+/// Where a package comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker {
+    /// crates.io, or a workspace of crates.
+    Cargo,
+    /// The Python package index.
+    PyPi,
+    /// Somewhere that has no form of its own.
+    Other,
+}
+
+impl Maker {
+    /// Its word in package URLs.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Cargo => "cargo",
+            Self::PyPi => "pypi",
+            Self::Other => "generic",
+        }
+    }
+}
+
 /// A package that a program was made from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Package {
-    /// Its name on crates.io, or in the workspace.
+    /// Its name there.
     pub name: String,
     /// Its version.
     pub version: String,
     /// Its licence as an SPDX expression, where it names one.
     pub license: Option<String>,
+    /// Where it comes from.
+    pub maker: Maker,
 }
 
 /// Reads the list that `cargo xtask gen` writes: `name version licence`, one package a line, `#` for remarks.
@@ -34,6 +58,7 @@ pub(crate) fn cargo_packages(text: &str) -> Vec<Package> {
             name: words.next()?.to_owned(),
             version: words.next()?.to_owned(),
             license: words.next().map(license).filter(|it| !it.is_empty()),
+            maker: Maker::Cargo,
         })
     });
     parsed.collect()
@@ -42,7 +67,7 @@ pub(crate) fn cargo_packages(text: &str) -> Vec<Package> {
 /// Everything that an image was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Inventory {
-    cargo: Vec<Package>,
+    packages: Vec<Package>,
     debian: Vec<Owner>,
     /// Place in the image and digest of each program.
     programs: Vec<(String, Digest)>,
@@ -52,11 +77,22 @@ impl Inventory {
     /// Looks up the owners of the programs and of the files of their closure.
     pub(crate) fn of(spec: &Spec, closure: &BTreeMap<String, PathBuf>) -> Result<Self, ImageError> {
         let programs = spec.programs.iter().map(|program| &program.source);
-        let files = programs.chain(closure.values()).chain(&spec.certificates);
+        // Libraries of a tree are its package's; its programs may be Debian's.
+        let more = spec.layers.iter().flat_map(|layer| &layer.files);
+        let more = more
+            .filter(|it| it.executable)
+            .filter_map(|it| match &it.content {
+                Content::File(source) => Some(source),
+                Content::Bytes(_) => None,
+            });
+        let files = programs
+            .chain(more)
+            .chain(closure.values())
+            .chain(&spec.certificates);
         let owners = dpkg::owners(files.map(PathBuf::as_path))?;
-        let mut cargo = spec.packages.clone();
-        cargo.sort();
-        cargo.dedup();
+        let mut packages = spec.packages.clone();
+        packages.sort();
+        packages.dedup();
         let mut programs = Vec::new();
         for program in &spec.programs {
             let reading = ImageError::reading(&program.source);
@@ -67,7 +103,7 @@ impl Inventory {
             ));
         }
         Ok(Self {
-            cargo,
+            packages,
             debian: owners.into_iter().collect(),
             programs,
         })
@@ -75,29 +111,57 @@ impl Inventory {
 
     /// The document about the image with this digest.
     pub(crate) fn cyclonedx(&self, image: &Reference, digest: &Digest) -> Vec<u8> {
-        let programs = self.programs.iter().map(|(at, digest)| {
-            json!({
-                "type": "file", "bom-ref": at, "name": at,
-                "hashes": [{"alg": "SHA-256", "content": digest.hex()}],
-            })
-        });
+        let programs = self.programs.iter().map(program_component);
         let debian = self.debian.iter().map(debian_component);
-        let cargo = self.cargo.iter().map(cargo_component);
-        let document = json!({
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.6",
-            "version": 1,
-            "metadata": {"component": {
-                "type": "container",
-                "bom-ref": image.to_string(),
-                "name": image.name(),
-                "version": digest.as_str(),
-                "purl": format!("pkg:oci/{}@{}", last(image.repository()), digest.as_str().replace(':', "%3A")),
-            }},
-            "components": programs.chain(debian).chain(cargo).collect::<Vec<Value>>(),
+        let packages = self.packages.iter().map(package_component);
+        let subject = json!({
+            "type": "container",
+            "bom-ref": image.to_string(),
+            "name": image.name(),
+            "version": digest.as_str(),
+            "purl": format!("pkg:oci/{}@{}", last(image.repository()), digest.as_str().replace(':', "%3A")),
         });
-        format!("{document:#}\n").into_bytes()
+        let components: Vec<Value> = programs.chain(debian).chain(packages).collect();
+        document(&subject, &components)
     }
+}
+
+/// The document about programs that are given away as they are: their digests by name, and the crates in them, listed as
+/// `cargo xtask gen` lists them.
+pub fn bill_of_programs(
+    name: &str,
+    version: &str,
+    programs: &[(String, Digest)],
+    crates: &str,
+) -> Vec<u8> {
+    let purl = format!("pkg:cargo/{name}@{}", escaped(version));
+    let subject = json!({
+        "type": "application", "bom-ref": purl, "name": name, "version": version, "purl": purl,
+    });
+    let crates = cargo_packages(crates);
+    // The subject is no component of itself.
+    let others = crates.iter().filter(|it| it.name != name);
+    let programs = programs.iter().map(program_component);
+    let components: Vec<Value> = programs.chain(others.map(package_component)).collect();
+    document(&subject, &components)
+}
+
+fn document(subject: &Value, components: &[Value]) -> Vec<u8> {
+    let document = json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": subject},
+        "components": components,
+    });
+    format!("{document:#}\n").into_bytes()
+}
+
+fn program_component((at, digest): &(String, Digest)) -> Value {
+    json!({
+        "type": "file", "bom-ref": at, "name": at,
+        "hashes": [{"alg": "SHA-256", "content": digest.hex()}],
+    })
 }
 
 /// Name under which the document is pushed beside the image, as cosign and ko name it.
@@ -105,8 +169,14 @@ pub(crate) fn reference(image: &Reference, digest: &Digest) -> Result<Reference,
     Reference::new(&image.name(), &format!("sha256-{}.sbom", digest.hex()))
 }
 
-fn cargo_component(package: &Package) -> Value {
-    let purl = format!("pkg:cargo/{}@{}", package.name, escaped(&package.version));
+fn package_component(package: &Package) -> Value {
+    let name = match package.maker {
+        // The index knows one spelling of a name: small letters, and dashes between its words.
+        Maker::PyPi => package.name.to_lowercase().replace(['_', '.'], "-"),
+        Maker::Cargo | Maker::Other => package.name.clone(),
+    };
+    let (maker, version) = (package.maker.word(), escaped(&package.version));
+    let purl = format!("pkg:{maker}/{name}@{version}");
     let mut component = json!({
         "type": "library", "bom-ref": purl, "name": package.name, "version": package.version, "purl": purl,
     });
@@ -146,7 +216,7 @@ mod tests {
     #[test]
     fn the_document_names_image_program_package_and_crate() {
         let inventory = Inventory {
-            cargo: cargo_packages("# remark\nhttp 1.3.1+x MIT/Apache-2.0\nown 0.1.0\n"),
+            packages: cargo_packages("# remark\nhttp 1.3.1+x MIT/Apache-2.0\nown 0.1.0\n"),
             debian: vec![Owner {
                 name: "libc6".into(),
                 version: "2:2.36-9~x".into(),

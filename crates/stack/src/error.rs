@@ -91,6 +91,14 @@ pub enum StackError {
         /// What to set.
         cure: String,
     },
+    /// An image cannot be made from its recipe.
+    #[error("{problem}")]
+    Recipe {
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        cure: String,
+    },
     /// No stack of that name was brought up.
     #[error("no stack {stack} is recorded in {}", dir.display())]
     NoStack {
@@ -176,7 +184,7 @@ impl StackError {
             Self::Tool(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Tunnel(error) => error.hint(),
-            Self::Missing { cure, .. } | Self::Config { cure, .. } | Self::Machine { cure, .. } => {
+            Self::Missing { cure, .. } | Self::Config { cure, .. } | Self::Machine { cure, .. } | Self::Recipe { cure, .. } => {
                 Some(cure.clone())
             }
             Self::NoStack { .. } => Some("`kedactl up --provider kind` (or context) makes one".into()),

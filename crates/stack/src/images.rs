@@ -3,7 +3,7 @@
 
 mod minikube;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_config::{BuiltImage, Config, Delivery, Provider};
@@ -16,7 +16,7 @@ use kedactl_plan::Sink;
 use kedactl_tools::CancellationToken;
 
 use crate::place::Own;
-use crate::{Home, StackError};
+use crate::{Home, StackError, recipe};
 
 /// How long a load command of the user may take for one image.
 const LOAD_WITHIN: Duration = Duration::from_mins(10);
@@ -41,7 +41,12 @@ impl Built {
 /// Builds what the configuration names, on a thread of its own, and puts the names into the configuration.
 pub(crate) async fn make(config: &Config, store: PathBuf) -> Result<Built, StackError> {
     let delivery = delivery(config)?;
-    let specs = specs(config)?;
+    let (wanted, images) = (config.clone(), store.clone());
+    let specs = tokio::task::spawn_blocking(move || specs(&wanted, &images));
+    let specs = match specs.await {
+        Ok(specs) => specs?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
     let which: Vec<BuiltImage> = specs.iter().map(|(which, _)| *which).collect();
     let building = tokio::task::spawn_blocking(move || {
         let store = Store::new(store);
@@ -67,7 +72,7 @@ pub(crate) async fn make(config: &Config, store: PathBuf) -> Result<Built, Stack
     Ok(Built { images, config })
 }
 
-fn specs(config: &Config) -> Result<Vec<(BuiltImage, Spec)>, StackError> {
+fn specs(config: &Config, images: &Path) -> Result<Vec<(BuiltImage, Spec)>, StackError> {
     let programs = &config.images.programs;
     let ours = |which: Service, named: &Option<String>| -> Result<Spec, StackError> {
         let program = find(named.as_deref().unwrap_or(which.program()))?;
@@ -77,7 +82,10 @@ fn specs(config: &Config) -> Result<Vec<(BuiltImage, Spec)>, StackError> {
     for which in &config.images.build {
         let spec = match which {
             BuiltImage::Api => ours(Service::Api, &programs.api)?,
-            BuiltImage::Worker => ours(Service::Worker, &programs.worker)?,
+            BuiltImage::Worker => match &config.images.recipes.worker {
+                Some(recipe) => recipe::spec(recipe, images)?,
+                None => ours(Service::Worker, &programs.worker)?,
+            },
             BuiltImage::Redis => redis(find)?,
         };
         all.push((*which, spec));

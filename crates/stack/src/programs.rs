@@ -5,8 +5,8 @@ use kedactl_config::{BuiltImage, Config, Delivery};
 use kedactl_exec::find;
 use kedactl_images::{Service, redis};
 
-use crate::StackError;
 use crate::images::delivery;
+use crate::{StackError, recipe};
 
 /// Refuses where an image cannot be made for want of a program.
 pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
@@ -14,7 +14,10 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
     for which in &config.images.build {
         match which {
             BuiltImage::Api => service(Service::Api, programs.api.as_deref(), "api")?,
-            BuiltImage::Worker => service(Service::Worker, programs.worker.as_deref(), "worker")?,
+            BuiltImage::Worker => match &config.images.recipes.worker {
+                Some(recipe) => recipe::lookup(recipe)?,
+                None => service(Service::Worker, programs.worker.as_deref(), "worker")?,
+            },
             BuiltImage::Redis => drop(redis(of_redis)?),
         }
     }

@@ -12,6 +12,7 @@
 #[path = "../cluster.rs"]
 mod cluster;
 mod faults;
+mod huey;
 mod interrupts;
 mod kind;
 mod life;

@@ -18,7 +18,7 @@ pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
 pub use platform::{
     BuiltImage, ContainerRuntime, Delivery, Helm, ImagePrograms, Images, Kind, Minikube,
-    TunnelMode, TunnelSettings,
+    PythonRecipe, Recipe, Recipes, TunnelMode, TunnelSettings,
 };
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
 pub(crate) use release::is_path;

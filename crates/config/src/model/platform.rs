@@ -1,11 +1,14 @@
 //! What a stack on a cluster needs of this machine: images, the cluster's and the releases' programs, the tunnel.
 //! None of it shows in a manifest, but for the names of images.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Config, Provider, QueueKind};
+use super::{Config, Provider, QueueKind, Text};
 
 /// Images made from programs of this machine, and their way to the nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +34,77 @@ pub struct Images {
     /// What images are made from; absent: found beside `kedactl` or on the search path
     #[serde(default)]
     pub programs: ImagePrograms,
+    /// Images that are made from something else
+    #[serde(default)]
+    pub recipes: Recipes,
+}
+
+/// What images are made from, in place of kedactl's own programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recipes {
+    /// The worker's image, for tasks of another framework
+    #[serde(default)]
+    pub worker: Option<Recipe>,
+}
+
+/// What one image consists of: programs with their libraries, an interpreter with its packages, files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recipe {
+    /// Programs of this machine, by name or path; they lie in /usr/bin with all libraries that they need
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// A Python interpreter of this machine, its standard library, and packages
+    #[serde(default)]
+    pub python: Option<PythonRecipe>,
+    /// Files and folders by their place in the image; a path that is not absolute begins at the project's folder
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Environment of the image; never for secrets
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "env-name"))]
+    pub env: BTreeMap<String, Text>,
+    /// Folder in the image that the command starts in; absent: `/`
+    #[serde(default)]
+    pub working_dir: Option<String>,
+    /// Entry point, where worker.command does not replace it; absent: the first program, or the interpreter
+    #[serde(default)]
+    pub command: Vec<Text>,
+    /// Signal that stops the image (`SIGINT`); absent: SIGTERM
+    #[serde(default)]
+    pub stop_signal: Option<String>,
+}
+
+/// Python in an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PythonRecipe {
+    /// The interpreter, by name or path
+    #[serde(default = "python3")]
+    #[schemars(length(min = 1))]
+    pub program: String,
+    /// File of packages, each pinned with `--hash`; a path that is not absolute begins at the project's folder
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub requirements: Option<String>,
+}
+
+fn python3() -> String {
+    "python3".to_owned()
+}
+
+impl Recipe {
+    /// Lets relative paths begin at a folder.
+    pub fn rooted(&mut self, folder: &Path) {
+        let root = |path: &mut String| {
+            let rooted = folder.join(&*path);
+            *path = rooted.to_string_lossy().into_owned();
+        };
+        self.files.values_mut().for_each(root);
+        let requirements = self.python.as_mut().and_then(|it| it.requirements.as_mut());
+        requirements.into_iter().for_each(root);
+    }
 }
 
 /// Paths of programs that go into images.
@@ -260,9 +334,10 @@ impl Config {
         if images.build.is_empty() || !self.provider.is_cluster() {
             return Ok(Delivery::None);
         }
-        if self.queue.kind == QueueKind::List && images.build.contains(&BuiltImage::Worker) {
+        let own = images.build.contains(&BuiltImage::Worker) && images.recipes.worker.is_none();
+        if self.queue.kind == QueueKind::List && own {
             return Err("images.build makes kedactl's own worker, and with `queue.kind: list` the worker is an image \
-                 of yours: name it with worker.image"
+                 of yours: name it with worker.image, or say in images.recipes.worker what it is made from"
                 .into());
         }
         if let Some(registry) = &images.registry {

@@ -74,8 +74,8 @@ pub struct Worker {
     /// Replaces the image's entry point; for images of your own (the local provider runs it as well)
     #[serde(default)]
     pub command: Vec<Text>,
-    /// Command run in the container before the stop signal; for images that stop gracefully on another one
-    /// (Huey: `kill -INT 1`)
+    /// Command run in the container before the stop signal; for images that stop gracefully on another one. It must wait
+    /// for the end: the stop signal follows as soon as it returns
     #[serde(default)]
     pub pre_stop_command: Vec<Text>,
     /// Port of metrics and probes

@@ -1,4 +1,4 @@
-//! From a specification to an image in a store: two layers, a configuration, a manifest, a bill of materials.
+//! From a specification to an image in a store: its layers, a configuration, a manifest, a bill of materials.
 //! Must not read a clock, a variable or anything that the specification does not name.
 
 mod closure;
@@ -6,12 +6,16 @@ mod elf;
 mod layer;
 mod search;
 mod spec;
+mod tree;
 
 pub use layer::{Content, USER};
-pub use spec::{ExtraFile, Program, Spec};
+pub use spec::{ExtraFile, Layered, Program, Spec};
+pub use tree::tree;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use closure::Closure;
 use layer::{Entry, Layer};
@@ -57,16 +61,19 @@ fn make(
         },
         other => other,
     })?;
-    let sources: Vec<_> = spec.programs.iter().map(|it| it.source.clone()).collect();
+    let mut sources: Vec<_> = spec.programs.iter().map(|it| it.source.clone()).collect();
+    sources.extend(programs_in_layers(spec)?);
     let closure = closure::closure(&sources, &spec.opened, &spec.roots)?;
-    let layers = [libraries(spec, &closure)?, programs(spec)?];
     let mut writer = store.write()?;
-    let mut descriptors = Vec::new();
-    for layer in layers.iter().filter(|layer| !layer.is_empty()) {
-        let (digest, size) = blob(&mut writer, layer, &known)?;
-        descriptors.push(Descriptor::new(oci::LAYER, digest, size));
+    let (mut descriptors, mut history) = (Vec::new(), Vec::new());
+    for (made_of, layer) in layers(spec, &closure)? {
+        if !layer.is_empty() {
+            let (digest, size) = blob(&mut writer, &layer, &known)?;
+            descriptors.push(Descriptor::new(oci::LAYER, digest, size));
+            history.push(made_of);
+        }
     }
-    let config = writer.document(oci::CONFIG, &config(spec, &closure, &descriptors))?;
+    let config = writer.document(oci::CONFIG, &config(spec, &closure, &descriptors, history))?;
     let manifest = Manifest {
         schema_version: 2,
         media_type: oci::MANIFEST.to_owned(),
@@ -101,6 +108,44 @@ fn blob(
         writer.know(&origin, &blob)?;
     }
     Ok(blob)
+}
+
+/// The layers by what they are made of, from what seldom changes to what changes with every build.
+fn layers(spec: &Spec, closure: &Closure) -> Result<Vec<(String, Layer)>, ImageError> {
+    let mut layers = vec![("libraries".to_owned(), libraries(spec, closure)?)];
+    for more in &spec.layers {
+        let mut layer = Layer::default();
+        for file in &more.files {
+            put(spec, &mut layer, &file.at, entry(file))?;
+        }
+        layers.push((more.made_of.clone(), layer));
+    }
+    layers.push(("programs".to_owned(), programs(spec)?));
+    Ok(layers)
+}
+
+/// The ELF files of the layers between, programs before libraries: the first file of a closure names the loader.
+fn programs_in_layers(spec: &Spec) -> Result<Vec<PathBuf>, ImageError> {
+    let (mut programs, mut libraries) = (Vec::new(), Vec::new());
+    for file in spec.layers.iter().flat_map(|layer| &layer.files) {
+        let Content::File(source) = &file.content else {
+            continue;
+        };
+        let mut magic = Vec::new();
+        let opened = fs::File::open(source).map_err(ImageError::reading(source))?;
+        let read = opened.take(4).read_to_end(&mut magic);
+        read.map_err(ImageError::reading(source))?;
+        if magic != b"\x7fELF" {
+            continue;
+        }
+        if file.executable && !file.at.contains(".so") {
+            programs.push(source.clone());
+        } else {
+            libraries.push(source.clone());
+        }
+    }
+    programs.append(&mut libraries);
+    Ok(programs)
 }
 
 /// The layer that images share: the loader, libraries, users, certificates.
@@ -208,16 +253,17 @@ fn refused(spec: &Spec, reason: String) -> ImageError {
     }
 }
 
-fn config(spec: &Spec, closure: &Closure, layers: &[Descriptor]) -> oci::Config {
+fn config(
+    spec: &Spec,
+    closure: &Closure,
+    layers: &[Descriptor],
+    history: Vec<String>,
+) -> oci::Config {
     let env = spec
         .env
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     let ports = spec.ports.iter();
-    let created_by = |text: &str| oci::History {
-        created_by: text.to_owned(),
-    };
-    let history = [created_by("libraries"), created_by("programs")];
     oci::Config {
         architecture: closure.architecture.to_owned(),
         os: "linux".to_owned(),
@@ -230,13 +276,17 @@ fn config(spec: &Spec, closure: &Closure, layers: &[Descriptor]) -> oci::Config 
             entrypoint: spec.command(),
             cmd: spec.arguments.clone(),
             working_dir: spec.working_dir.clone(),
+            stop_signal: spec.stop_signal.clone(),
             labels: spec.labels.clone(),
         },
         rootfs: oci::RootFs {
             kind: "layers".to_owned(),
             diff_ids: layers.iter().map(|layer| layer.digest.clone()).collect(),
         },
-        history: history.into_iter().take(layers.len()).collect(),
+        history: history
+            .into_iter()
+            .map(|created_by| oci::History { created_by })
+            .collect(),
     }
 }
 

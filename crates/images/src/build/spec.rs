@@ -34,6 +34,15 @@ pub struct ExtraFile {
     pub executable: bool,
 }
 
+/// A layer between the libraries and the programs: what changes together, and less often than the programs do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layered {
+    /// What it is, for the image's history.
+    pub made_of: String,
+    /// Its files. ELF files among them bring their libraries, as programs do.
+    pub files: Vec<ExtraFile>,
+}
+
 /// The specification of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -49,6 +58,8 @@ pub struct Spec {
     pub files: Vec<ExtraFile>,
     /// Files that seldom change; they lie in the layer of the libraries, which a node gets once.
     pub shared_files: Vec<ExtraFile>,
+    /// Layers between the libraries' and the programs'.
+    pub layers: Vec<Layered>,
     /// Folders that the image's user may write to.
     pub writable: Vec<String>,
     /// The bundle of certificate authorities on this machine; it goes to Debian's place.
@@ -61,6 +72,8 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// TCP ports that it serves.
     pub ports: Vec<u16>,
+    /// The signal that stops it; absent: the runtime's, SIGTERM.
+    pub stop_signal: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// The folder it starts in.
@@ -86,12 +99,14 @@ impl Spec {
             roots: vec!["/".into()],
             files: Vec::new(),
             shared_files: Vec::new(),
+            layers: Vec::new(),
             writable: Vec::new(),
             certificates: BUNDLES.iter().map(PathBuf::from).find(|it| it.is_file()),
             entrypoint: Vec::new(),
             arguments: Vec::new(),
             env: BTreeMap::new(),
             ports: Vec::new(),
+            stop_signal: None,
             labels: BTreeMap::new(),
             working_dir: "/".to_owned(),
             packages: Vec::new(),

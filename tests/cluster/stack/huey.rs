@@ -1,0 +1,134 @@
+//! Huey's workers on a real cluster: the image made by the example's recipe, scaled by the real KEDA on Huey's own keys.
+//!
+//! It must not count tasks by itself: the application counts them in Redis, and its own producer reads the count.
+
+use crate::rig::Rig;
+use kedactl_testkit::until;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+const WITHIN: Duration = Duration::from_mins(4);
+
+/// The example's values with paths that hold anywhere, this cluster's images, and intervals for tasks of half a second.
+fn values(kind: &str) -> String {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/huey");
+    let example = example.canonicalize().unwrap();
+    let text = std::fs::read_to_string(example.join("kedactl.yaml")).unwrap();
+    let place = |name: &str| example.join(name).display().to_string();
+    let list = if kind == "kept" {
+        "huey.kept.shop"
+    } else {
+        "huey.redis.shop"
+    };
+    text.replace("name: huey\n", "")
+        .replace(
+            "requirements: requirements.txt",
+            &format!("requirements: {}", place("requirements.txt")),
+        )
+        .replace("/app: app", &format!("/app: {}", place("app")))
+        .replace("build: [api, worker]", "build: [api, worker, redis]")
+        .replace("HUEY_QUEUE: list", &format!("HUEY_QUEUE: {kind}"))
+        .replace("listName: huey.redis.shop", &format!("listName: {list}"))
+        .replace(": 120\n", ": 15\n")
+}
+
+impl Rig {
+    /// The producer as a Job with everything that a worker's pod has; answers what it printed.
+    fn produce(&self, name: &str, args: &[&str]) -> String {
+        let deployment = self.kubectl(&["get", "deployment", "worker", "-o", "json"]);
+        let deployment: Value = serde_json::from_str(&deployment).unwrap();
+        let mut template = deployment["spec"]["template"].clone();
+        let command: Vec<&str> = ["python3", "/app/produce.py"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        template["spec"]["restartPolicy"] = json!("Never");
+        template["spec"]["containers"][0]["command"] = json!(command);
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": name, "namespace": self.namespace()},
+            "spec": {"backoffLimit": 0, "template": template},
+        });
+        let file = self
+            .context
+            .write("job.json", &job.to_string())
+            .display()
+            .to_string();
+        self.kubectl(&["apply", "-f", &file]);
+        let job = format!("job/{name}");
+        self.kubectl(&["wait", "--for=condition=complete", "--timeout=90s", &job]);
+        let said = self.kubectl(&["logs", &job]);
+        self.kubectl(&["delete", &job, "--wait"]);
+        said.trim().to_owned()
+    }
+
+    fn huey_workers(&self) -> u64 {
+        let replicas = self.kubectl(&[
+            "get",
+            "deployment",
+            "worker",
+            "-o",
+            "jsonpath={.spec.replicas}",
+        ]);
+        replicas.trim().parse().unwrap_or(0)
+    }
+}
+
+#[test]
+fn huey_goes_from_zero_to_many_and_back_and_runs_each_task_once() {
+    for kind in ["list", "sorted-set", "kept"] {
+        let rig = Rig::with(&format!("huey-{kind}"), &values(kind));
+        rig.up(&[]).check(0);
+        until("no worker while nothing is queued", WITHIN, || {
+            rig.huey_workers() == 0
+        });
+        assert_eq!(rig.produce("produce", &["120", "0.5"]), "120", "{kind}");
+        let mut most = 0;
+        until("several workers", WITHIN, || {
+            most = most.max(rig.huey_workers());
+            most >= 2
+        });
+        until("no worker again", WITHIN, || rig.huey_workers() == 0);
+        let counted = rig.produce("count", &["--count"]);
+        assert_eq!(counted, "done 120 more-than-once 0 queued 0", "{kind}");
+        println!("{kind}: up to {most} workers, {counted}");
+    }
+}
+
+/// Rolling the Deployment stops every worker with tasks in it, as each scale-in does.
+#[test]
+fn a_worker_that_is_stopped_finishes_what_it_runs() {
+    let rig = Rig::with("huey-stop", &values("list"));
+    rig.up(&[]).check(0);
+    rig.produce("produce", &["40", "3"]);
+    until("a worker runs tasks", WITHIN, || {
+        let pods = rig.kubectl(&[
+            "get",
+            "pods",
+            "-l",
+            "app.kubernetes.io/name=worker",
+            "-o",
+            "name",
+        ]);
+        let logs = |pod: &str| {
+            rig.cluster
+                .try_kubectl(&["-n", rig.namespace(), "logs", pod])
+        };
+        let runs = |pod: &str| logs(pod).is_ok_and(|it| it.contains("Executing"));
+        pods.lines().any(runs)
+    });
+    rig.kubectl(&[
+        "delete",
+        "pods",
+        "-l",
+        "app.kubernetes.io/name=worker",
+        "--wait=false",
+    ]);
+    until("no worker again", WITHIN, || rig.huey_workers() == 0);
+    assert_eq!(
+        rig.produce("count", &["--count"]),
+        "done 40 more-than-once 0 queued 0"
+    );
+}
