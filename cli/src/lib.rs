@@ -12,6 +12,7 @@ pub mod error;
 mod output;
 mod reference;
 mod running;
+pub mod shipped;
 mod status;
 mod tail;
 

@@ -120,8 +120,8 @@ impl Api {
             .to_path_buf();
         let named = |name| Some(dir.join(name)).filter(|p: &PathBuf| p.exists());
         let program = named("kedactl-api").or_else(|| named("api-under-test"));
-        let program =
-            program.context("kedactl-api is not beside the benchmark; build kedactl-services")?;
+        let program = program
+            .context("kedactl-api is not beside the benchmark; build the package kedactl")?;
         let (port, metrics) = (free_port(), free_port());
         let args = [
             program.display().to_string(),

@@ -31,6 +31,7 @@ fn help_names_every_command() {
       lint         Check manifests for what reviewers look for, offline
       config       Show the configuration, where each value came from, and its schema
       completions  Print a completion script for a shell
+      man          Print the manual page, or write the pages of all commands
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -172,4 +173,46 @@ fn completions_exist_for_every_shell() {
             "{shell}"
         );
     }
+}
+
+#[test]
+fn manual_pages_go_to_stdout_or_into_the_folder_that_is_named_and_nowhere_else() {
+    let context = context();
+    let page = context.run(&["man"]).expect(0).stdout;
+    assert!(page.contains(".TH kedactl 1"), "{page}");
+    let wrote = context.run(&["man", "pages/man1"]).expect(0);
+    assert_eq!(wrote.stdout, "");
+    let folder = context.dir().join("project/pages/man1");
+    let names: Vec<String> = std::fs::read_dir(&folder)
+        .expect("the folder")
+        .map(|it| {
+            it.expect("a page")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    for name in ["kedactl.1", "kedactl-up.1", "kedactl-queue-peek.1"] {
+        assert!(
+            names.iter().any(|it| it == name),
+            "{name} is not in {names:?}"
+        );
+    }
+    context.write("a-file", "");
+    context.run(&["man", "a-file"]).check(1);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell itself is asked what it offers"
+)]
+fn bash_completes_a_command() {
+    let script = context().run(&["completions", "bash"]).expect(0).stdout;
+    let ask = "COMP_WORDS=(kedactl u); COMP_CWORD=1; _kedactl kedactl u kedactl; echo \"${COMPREPLY[@]}\"";
+    let run = std::process::Command::new("bash")
+        .args(["--norc", "-c", &format!("{script}\n{ask}")])
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), "up", "{run:?}");
 }

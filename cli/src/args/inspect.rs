@@ -148,3 +148,10 @@ pub struct ConfigShowArgs {
 pub struct CompletionsArgs {
     pub shell: Shell,
 }
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder to write one page a command into (default: kedactl's own page to stdout)
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}

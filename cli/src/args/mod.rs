@@ -20,8 +20,8 @@ pub use images::{
     ImagesArgs, ImagesBuildArgs, ImagesCommand, ImagesLoadArgs, ImagesPushArgs, ImagesTarget,
 };
 pub use inspect::{
-    CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, QueueArgs,
-    QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
+    CompletionsArgs, ConfigArgs, ConfigCommand, ConfigShowArgs, DoctorArgs, LogsArgs, ManArgs,
+    QueueArgs, QueueCommand, QueueName, RedisArgs, RedisCommand, RenderArgs, StatusArgs,
 };
 pub use lint::{Level, LintArgs};
 pub use load::{Arrivals, LoadArgs, Shape};
@@ -166,4 +166,6 @@ pub enum Command {
     Config(ConfigArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
 }

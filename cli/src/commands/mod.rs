@@ -12,6 +12,7 @@ mod lint;
 mod load;
 pub(crate) mod local;
 mod logs;
+mod man;
 mod place;
 mod plan;
 mod queue;
@@ -52,6 +53,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Lint(args) => lint::lint(context, &args),
         Command::Config(args) => config::config(context, &args),
         Command::Completions(args) => completions::completions(context, &args),
+        Command::Man(args) => man::man(context, &args),
     }
 }
 

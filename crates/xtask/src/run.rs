@@ -3,7 +3,7 @@
 //! It must not interpret the program's output: its exit code is the task's.
 
 use anyhow::{Context as _, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Builds the programs with a profile and runs `name` with `args`.
@@ -19,7 +19,7 @@ pub(crate) fn program(name: &str, profile: &str, args: &[String]) -> anyhow::Res
         name,
     ];
     let build = [&["build", "--locked", "--profile", profile], &bins[..]].concat();
-    if status(&PathBuf::from("cargo"), &build)? != 0 {
+    if status(Path::new("cargo"), &build)? != 0 {
         bail!("the build failed");
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -50,7 +50,7 @@ pub(crate) fn output(program: &str, args: &[&str]) -> anyhow::Result<String> {
 }
 
 /// The target folder that this program was built into.
-fn target() -> anyhow::Result<PathBuf> {
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe()?;
     let profile = here.parent().and_then(|debug| debug.parent());
     profile
@@ -62,7 +62,7 @@ fn target() -> anyhow::Result<PathBuf> {
     clippy::disallowed_methods,
     reason = "a developer's task hands its terminal to the program"
 )]
-fn status(program: &PathBuf, args: &[&str]) -> anyhow::Result<u8> {
+pub(crate) fn status(program: &Path, args: &[&str]) -> anyhow::Result<u8> {
     let mut command = std::process::Command::new(program);
     command.args(args);
     // What cargo said of this program to this program. Build scripts that look at it (ring's) would run again for another

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-pub(crate) const API: &str = env!("CARGO_BIN_EXE_kedactl-api");
-pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_kedactl-worker");
+pub(crate) const API: &str = env!("CARGO_BIN_EXE_api-of-services");
+pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_worker-of-services");
 /// Long enough for a busy machine; a test that waits so long fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 

@@ -1,0 +1,7 @@
+//! `kedactl-api`: accepts tasks over HTTP. It belongs to this package so that one installation brings all that a stack needs.
+//!
+//! It must not hold logic.
+
+fn main() -> std::process::ExitCode {
+    kedactl_services::api::main()
+}

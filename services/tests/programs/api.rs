@@ -1,0 +1,5 @@
+//! The API, as a program of this package's tests.
+
+fn main() -> std::process::ExitCode {
+    kedactl_services::api::main()
+}
