@@ -9,6 +9,7 @@
 use serde_json::{Value, json};
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -19,17 +20,29 @@ pub(crate) struct ApiServer {
     node_port: u16,
     service_port: u16,
     published: Arc<Mutex<Vec<bool>>>,
+    /// A file with the address that somebody else published.
+    external: Option<PathBuf>,
 }
 
 impl ApiServer {
     /// Serves the Service `keda/api` with this port, and a real server behind its node port.
     pub(crate) fn start(service_port: u16) -> Self {
+        Self::with(service_port, None)
+    }
+
+    /// As [`Self::start`], where another program publishes the Service's address by writing it into a file.
+    pub(crate) fn published_by(service_port: u16, external: PathBuf) -> Self {
+        Self::with(service_port, Some(external))
+    }
+
+    fn with(service_port: u16, external: Option<PathBuf>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
             node_port: hello(),
             service_port,
             published: Arc::default(),
+            external,
         };
         let shared = server.clone();
         serve(listener, move |method, target, body| {
@@ -81,8 +94,13 @@ impl ApiServer {
         } else {
             json!([])
         };
+        let external = self.external.as_ref().map(std::fs::read_to_string);
+        let ingress = match external {
+            Some(Ok(ip)) if !ip.trim().is_empty() => json!([{"ip": ip.trim()}]),
+            _ => json!([]),
+        };
         json!({
-            "apiVersion": "v1", "kind": "Service",
+            "apiVersion": "v1", "kind": "Service", "status": {"loadBalancer": {"ingress": ingress}},
             "metadata": {"name": "api", "namespace": "keda", "managedFields": fields},
             "spec": {"type": "LoadBalancer", "ports": [{"name": "http", "port": self.service_port, "nodePort": self.node_port}]},
         })
@@ -97,7 +115,12 @@ fn line(reader: &mut impl std::io::BufRead) -> Option<String> {
 
 /// A server that says hello and ends.
 fn hello() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    hello_at(0)
+}
+
+/// The same at this port.
+pub(crate) fn hello_at(port: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {

@@ -9,6 +9,8 @@ use kedactl_tests::Context;
 fn refused(context: &Context, more: &[&str]) -> kedactl_tests::Outcome {
     let set = [
         "up",
+        "--provider",
+        "local",
         "--set",
         "local.programs.redisServer=/nonexistent/redis-server",
     ];
@@ -34,7 +36,7 @@ fn plain_lines() {
     exit: 1
     --- stdout ---
     --- stderr ---
-    stack kedactl on provider local (auto: processes on this machine; --provider kind or context for a cluster)
+    stack kedactl on provider local
       !! programs, manifests and ports: redis needs the program /nonexistent/redis-server, which was not found
     error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
     hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
@@ -89,7 +91,7 @@ fn github_actions_get_groups_and_annotations() {
     exit: 1
     --- stdout ---
     --- stderr ---
-    stack kedactl on provider local (auto: processes on this machine; --provider kind or context for a cluster)
+    stack kedactl on provider local
     ::error title=programs%2C manifests and ports::redis needs the program /nonexistent/redis-server, which was not found%0Ahint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer
     error[KD0202]: redis needs the program /nonexistent/redis-server, which was not found
     hint: install it: `apt-get install redis-server` (or valkey), or set local.programs.redisServer

@@ -3,12 +3,14 @@
 //! It must not start a stack; those tests are in tests/local.
 
 mod api_server;
+mod auto;
 mod config;
 mod documents;
 mod events;
 mod images;
 mod lint;
 mod looking;
+mod minikube_tunnel;
 mod recipe;
 mod tunnel;
 mod usage;

@@ -154,7 +154,9 @@ impl Context {
     fn of_a_stack<'a>(&'a self, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         self.started.store(true, Ordering::Relaxed);
         let sets = self.sets.iter().flat_map(|set| ["--set", set.as_str()]);
-        let args = [command, "-f", "fast"].into_iter().chain(sets);
+        let args = [command, "--provider", "local", "-f", "fast"]
+            .into_iter()
+            .chain(sets);
         args.chain(more.iter().copied()).collect()
     }
 

@@ -87,12 +87,13 @@ impl From<ToolError> for Error {
                 Code::ToolRefused
             }
             ToolError::Minikube(_) => Code::MinikubeFailed,
-            ToolError::Profile { .. } => Code::Config,
             ToolError::Locked { .. } => Code::ReleaseLocked,
             ToolError::Conflict { .. } => Code::Ownership,
             ToolError::TooOld { .. } => Code::ToolTooOld,
             ToolError::Chart { .. } => Code::Chart,
-            ToolError::Declaration { .. } | ToolError::Name { .. } => Code::Config,
+            ToolError::Declaration { .. } | ToolError::Name { .. } | ToolError::Profile { .. } => {
+                Code::Config
+            }
             ToolError::OtherCluster { .. } | ToolError::OtherProfile { .. } => Code::OtherCluster,
             ToolError::Silent { .. } => Code::ClusterApi,
             ToolError::File { .. } => Code::Io,

@@ -102,7 +102,7 @@ impl From<QueueError> for Error {
 impl From<TunnelError> for Error {
     fn from(error: TunnelError) -> Self {
         let code = match &error {
-            TunnelError::Wanted { .. } => Code::Usage,
+            TunnelError::Wanted { .. } | TunnelError::NoProfile => Code::Usage,
             TunnelError::Kubeconfig { .. } | TunnelError::Context { .. } => Code::Kubeconfig,
             TunnelError::Api { .. } => Code::ClusterApi,
             TunnelError::NoService { .. }
@@ -115,7 +115,6 @@ impl From<TunnelError> for Error {
                 Code::TunnelFailed
             }
             TunnelError::NotReady { .. } => Code::NotReady,
-            TunnelError::NoProfile => Code::Usage,
             TunnelError::NeedsRoot { .. } => Code::NeedsRoot,
             TunnelError::OtherMinikube { .. } => Code::OtherMinikubeTunnel,
             TunnelError::RouteLeft { .. } => Code::RouteLeft,

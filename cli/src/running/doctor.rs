@@ -17,7 +17,7 @@ pub(crate) async fn doctor(
     manifests: Manifests,
 ) -> Result<Vec<Check>, Error> {
     let providers = kedactl_stack::providers(&config).await;
-    let mut checks = of_stack(context, name, config, manifests).await?;
+    let mut checks = Box::pin(of_stack(context, name, config, manifests)).await?;
     checks.extend(providers);
     Ok(checks)
 }

@@ -97,10 +97,10 @@ pub async fn choose(home: &Home, config: &Config, record: Option<&Record>, local
 /// One check a provider, for `doctor`: what it has here or lacks.
 pub async fn providers(config: &Config) -> Vec<Check> {
     let candidates = candidates(config).await;
-    candidates.into_iter().map(check).collect()
+    candidates.iter().map(check).collect()
 }
 
-fn check(it: Candidate) -> Check {
+fn check(it: &Candidate) -> Check {
     let able = it.lacks.is_empty();
     Check {
         code: format!("provider-{}", it.provider.environment()),

@@ -3,7 +3,9 @@
 //! Law: it depends on no crate of the product, leaves nothing behind, and every wait has a deadline.
 
 mod containerd;
+mod engines;
 mod flood;
+mod minikube;
 mod ports;
 mod process;
 mod program;
@@ -14,7 +16,9 @@ mod tls;
 mod wait;
 
 pub use containerd::Containerd;
+pub use engines::{DockerEngine, PodmanStorage};
 pub use flood::flood;
+pub use minikube::FakeMinikube;
 pub use ports::free_port;
 pub use process::Child;
 pub use program::{redis_has_tls, redis_program, skipped};

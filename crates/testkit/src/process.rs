@@ -4,10 +4,14 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::skipped;
+use crate::{skipped, until};
+
+/// How long a program may take to clean up.
+const TERMINATED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running program.
 #[derive(Debug)]
@@ -85,6 +89,15 @@ impl Child {
 
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Asks it to end, so that it can clean up.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+        until("the program ends", TERMINATED_WITHIN, || !self.is_running());
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -10,7 +10,7 @@ use crate::{Digest, Feed, ImageError, NodeShell};
 const STATE: &str = r#"
 set -e
 podman image ls -q >/dev/null
-for name in "$@"; do podman image inspect --format '{{.Id}}' "$name" 2>/dev/null || echo none; done
+for name in "$@"; do id=$(podman image inspect --format '{{.Id}}' "$name" 2>/dev/null) || id=none; echo "$id"; done
 "#;
 
 /// Asks the node once about several images; the answers are in their order. What it has of others does not matter: it takes

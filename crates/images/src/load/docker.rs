@@ -15,7 +15,7 @@ set -e
 docker version --format '{{.Server.Version}}' >/dev/null
 docker image ls -q --no-trunc | sort -u | xargs -r docker image inspect --format '{{json .RootFS.Layers}}' 2>/dev/null || true
 echo ==images
-for name in "$@"; do docker image inspect --format '{{.Id}}' "$name" 2>/dev/null || echo none; done
+for name in "$@"; do id=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || id=none; echo "$id"; done
 "#;
 
 /// Asks the node once about several images; the answers are in their order.

@@ -226,11 +226,11 @@ impl NodeShell for Bad {
     }
 }
 
-struct Tampering<'a> {
-    out: &'a mut dyn Write,
-    at: u64,
-    seen: u64,
-    flip: bool,
+pub(crate) struct Tampering<'a> {
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) at: u64,
+    pub(crate) seen: u64,
+    pub(crate) flip: bool,
 }
 
 impl Write for Tampering<'_> {

@@ -5,5 +5,6 @@
 mod build;
 mod load;
 mod push;
+mod runtimes;
 mod store;
 mod support;

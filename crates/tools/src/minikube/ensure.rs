@@ -294,7 +294,7 @@ impl Minikube {
         } else {
             Action::Create
         };
-        Err(self.failure(action, name, &ended).into())
+        Err(Self::failure(action, name, &ended).into())
     }
 }
 

@@ -77,7 +77,7 @@ impl Minikube {
         let judged = ended
             .code
             .and_then(|code| status::judge(code, &ended.stdout));
-        judged.ok_or_else(|| self.failure(Action::List, profile, &ended).into())
+        judged.ok_or_else(|| Self::failure(Action::List, profile, &ended).into())
     }
 
     /// What a profile was made as; `None` where there is none, or none that can be read.
@@ -195,7 +195,7 @@ impl Minikube {
         Ok(())
     }
 
-    /// A call. MINIKUBE_HOME and the engine's variables are the user's; the kubeconfig is ours.
+    /// A call. `MINIKUBE_HOME` and the engine's variables are the user's; the kubeconfig is ours.
     fn job(&self, profile: &str, args: &[&str]) -> Job {
         Job::new(&self.program)
             .args(args.iter().copied())
@@ -218,12 +218,12 @@ impl Minikube {
         if ended.code == Some(0) {
             return Ok(ended);
         }
-        Err(self.failure(action, profile, &ended).into())
+        Err(Self::failure(action, profile, &ended).into())
     }
 
-    fn failure(&self, action: Action, profile: &str, ended: &Ended) -> Failure {
-        let errors = ended.stdout.lines().filter_map(parse);
-        let told = errors.filter(|it| matches!(it, Said::Error { .. })).last();
+    fn failure(action: Action, profile: &str, ended: &Ended) -> Failure {
+        let mut said = ended.stdout.lines().filter_map(parse);
+        let told = said.rfind(|it| matches!(it, Said::Error { .. }));
         let spoken = if ended.stderr.trim().is_empty() {
             &ended.stdout
         } else {

@@ -120,8 +120,8 @@ struct Config {
     cpus: u64,
     #[serde(default)]
     memory: u64,
-    #[serde(default)]
-    kubernetes_config: Kubernetes,
+    #[serde(default, rename = "KubernetesConfig")]
+    kubernetes: Kubernetes,
     #[serde(default)]
     nodes: Vec<NodeConfig>,
 }
@@ -148,26 +148,26 @@ pub(super) fn profiles(text: &str) -> Option<(Vec<Profile>, Vec<String>)> {
     let invalid = listed.invalid.unwrap_or_default();
     let invalid = invalid.into_iter().map(|it| it.name).collect();
     let valid = listed.valid.unwrap_or_default().into_iter();
-    let valid = valid.filter_map(|entry| Some(profile(entry.name, entry.config?)));
+    let valid = valid.filter_map(|entry| Some(profile(&entry.name, entry.config?)));
     Some((valid.collect(), invalid))
 }
 
-fn profile(name: String, config: Config) -> Profile {
+fn profile(name: &str, config: Config) -> Profile {
     // As minikube names machines: a node alone bears the profile's name, and so does one without a name of its own.
     let alone = config.nodes.len() == 1;
     let machine = |node: NodeConfig| {
         if alone || node.name.is_empty() {
-            name.clone()
+            name.to_owned()
         } else {
             format!("{name}-{}", node.name)
         }
     };
     Profile {
         nodes: config.nodes.into_iter().map(machine).collect(),
-        name: name.clone(),
+        name: name.to_owned(),
         driver: config.driver,
-        runtime: config.kubernetes_config.container_runtime,
-        kubernetes: config.kubernetes_config.kubernetes_version,
+        runtime: config.kubernetes.container_runtime,
+        kubernetes: config.kubernetes.kubernetes_version,
         cpus: config.cpus,
         memory: config.memory,
     }

@@ -7,6 +7,8 @@ mod fake;
 mod helm;
 mod helm_faults;
 mod kind;
+mod minikube;
+mod minikube_contract;
 mod network;
 mod scripts;
 mod stack;
