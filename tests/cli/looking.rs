@@ -13,7 +13,7 @@ use kedactl_tests::Context;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 
-const UID: &str = "0b5c7f3a-1111-4222-8333-444455556666";
+pub(crate) const UID: &str = "0b5c7f3a-1111-4222-8333-444455556666";
 
 /// Records a stack `demo` on the cluster behind a port, as `up` does.
 fn record(context: &Context, port: u16) {
@@ -43,7 +43,7 @@ fn cluster() -> u16 {
     port
 }
 
-fn answer(method: &str, target: &str) -> Answer {
+pub(crate) fn answer(method: &str, target: &str) -> Answer {
     let path = target.split('?').next().unwrap_or_default();
     let list = |items: Value| ("200 OK", json!({"metadata": {}, "items": items}));
     match (method, path) {

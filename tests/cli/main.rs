@@ -10,6 +10,7 @@ mod events;
 mod images;
 mod lint;
 mod looking;
+mod minikube;
 mod minikube_tunnel;
 mod recipe;
 mod tunnel;

@@ -99,7 +99,7 @@ impl Huey {
         };
         let example = example().canonicalize().unwrap();
         let path = format!("{}:{packages}", example.join("app").display());
-        let mut huey = Self {
+        let huey = Self {
             context: context(),
             kind,
             path,

@@ -120,3 +120,10 @@ fn the_tunnel_is_off_where_an_ingress_is() {
     let cloud = set("cloud", &["ingress.host=tasks.example.com"]).unwrap();
     assert!(!cloud.config.tunnel.enabled);
 }
+
+#[test]
+fn the_tunnel_of_minikube_is_for_its_own_clusters() {
+    let told = problems("kind", "tunnel: {mode: minikube}\n");
+    assert!(told.contains("tunnel.mode: `minikube` has an effect for the provider `minikube` only"), "{told}");
+    set("minikube", &["tunnel.mode=minikube"]).unwrap();
+}

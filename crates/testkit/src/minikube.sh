@@ -16,7 +16,9 @@ fail() {
   if [ "$json" = yes ]; then
     event error "{\"advice\":\"$4\",\"exitcode\":\"$1\",\"issues\":\"\",\"message\":\"$3\",\"name\":\"$2\",\"url\":\"\"}"
   else
-    printf '\nX Exiting due to %s: %s\n* Suggestion: %s\n' "$2" "$3" "$4" >&2
+    printf '\nX Exiting due to %s: %b\n' "$2" "$3" >&2
+    [ -z "$4" ] || printf '* Suggestion: %s\n' "$4" >&2
+    printf '* \n╭──╮\n│  │\n│    * If the above advice does not help, please let us know:  │\n│      https://github.com/kubernetes/minikube/issues/new/choose  │\n│  │\n│    * Please run `minikube logs --file=logs.txt` and attach logs.txt to the GitHub issue.  │\n│  │\n╰──╯\n' >&2
   fi
   exit "$1"
 }
@@ -24,7 +26,12 @@ get() { cat "$PROFILES/$profile/$1" 2>/dev/null; }
 put() { printf '%s\n' "$2" >"$PROFILES/$profile/$1"; }
 missing() {
   text="Profile \\\"$profile\\\" not found. Run \\\"minikube profile list\\\" to view all profiles."
-  if [ "$json" = yes ]; then event info "{\"message\":\"$text\"}"; else printf '* Profile "%s" not found.\n' "$profile"; fi
+  tip="To start a cluster, run: \\\"minikube start -p $profile\\\""
+  if [ "$json" = yes ]; then
+    event info "{\"message\":\"$text\"}"; event info "{\"message\":\"$tip\"}"
+  else
+    printf '* Profile "%s" not found. Run "minikube profile list" to view all profiles.\n  To start a cluster, run: "minikube start -p %s"\n' "$profile" "$profile"
+  fi
   exit 85
 }
 there() { [ -d "$PROFILES/$profile" ] || missing; }
@@ -65,6 +72,7 @@ kubeconfig() {
 
 start() {
   step 0 "Initial Minikube Setup" "minikube v1.38.1 on Debian"
+  event info "{\"message\":\"KUBECONFIG=${KUBECONFIG:-}\"}"
   if [ -d "$PROFILES/$profile" ]; then
     had=$(get driver)
     if [ -n "$driver" ] && [ "$driver" != "$had" ]; then
@@ -176,7 +184,8 @@ case "$verb $sub" in
   "unpause ") there; put state Running ;;
   "logs ") there; : >"$file" ;;
   "delete ")
-    [ -d "$PROFILES/$profile" ] || { [ "$json" = yes ] || echo "* \"$profile\" profile does not exist, trying anyways." >&2; }
+    # An error event, and a good end.
+    [ -d "$PROFILES/$profile" ] || [ "$json" = no ] || event error "{\"message\":\"\\\"$profile\\\" profile does not exist, trying anyways.\"}"
     [ ! -e "$HERE/delete-stays" ] || exit 0
     rm -rf "${PROFILES:?}/$profile" ;;
   "image load")

@@ -2,7 +2,7 @@
 //! is made anew.
 //! Must not wait for more than minikube waits for, and must not delete a profile that it did not begin itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kedactl_exec::{CancellationToken, Job};
@@ -10,40 +10,14 @@ use kedactl_plan::Step;
 
 use super::differs::differs;
 use super::record::Phase;
-use super::{Minikube, Said, Status, parse};
+use super::spec::Spec;
+use super::told::Told;
+use super::{Minikube, Status};
 use crate::{Action, ToolError};
 
 /// How long minikube may take beyond what it waits for by itself: downloads on a slow line.
 const BEYOND: Duration = Duration::from_mins(20);
 const UNPAUSE: Duration = Duration::from_mins(2);
-/// Names of machines become host names.
-const LONGEST_NAME: usize = 50;
-
-/// The profile that should be. What is left open, a profile that is there decides.
-#[derive(Debug, Clone)]
-pub struct Spec {
-    /// Its name.
-    pub profile: String,
-    /// minikube's `--driver`; `None`: `docker` for one that is made.
-    pub driver: Option<String>,
-    /// minikube's `--container-runtime`; `None`: `containerd` for one that is made.
-    pub runtime: Option<String>,
-    /// minikube's `--kubernetes-version`.
-    pub kubernetes: Option<String>,
-    /// Number of nodes.
-    pub nodes: Option<u32>,
-    /// CPUs of each node.
-    pub cpus: Option<u32>,
-    /// MiB of each node.
-    pub memory: Option<u32>,
-    /// More arguments of `minikube start`.
-    pub more: Vec<String>,
-    /// How long the components of Kubernetes may take.
-    pub wait: Duration,
-    /// Where the logs go if it cannot be made.
-    pub logs: PathBuf,
-}
-
 /// What the caller found when it asked the API server behind a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
@@ -62,63 +36,6 @@ pub enum Ensured {
     Started,
     /// It was made.
     Created,
-}
-
-impl Spec {
-    /// A profile of that name, everything else left open.
-    pub fn named(profile: impl Into<String>) -> Self {
-        Self {
-            profile: profile.into(),
-            driver: None,
-            runtime: None,
-            kubernetes: None,
-            nodes: None,
-            cpus: None,
-            memory: None,
-            more: Vec::new(),
-            wait: Duration::from_mins(6),
-            logs: PathBuf::new(),
-        }
-    }
-
-    fn check_name(&self) -> Result<(), ToolError> {
-        let name = &self.profile;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        // minikube itself refuses a name of one character: a volume may not have it.
-        if (2..=LONGEST_NAME).contains(&name.len())
-            && name.starts_with(edge)
-            && name.ends_with(edge)
-            && name.chars().all(plain)
-        {
-            return Ok(());
-        }
-        Err(ToolError::Profile { name: name.clone() })
-    }
-
-    /// `minikube start` for a profile that is not there yet.
-    fn to_create(&self) -> Vec<String> {
-        let mut args = vec![
-            format!("--driver={}", self.driver.as_deref().unwrap_or("docker")),
-            format!(
-                "--container-runtime={}",
-                self.runtime.as_deref().unwrap_or("containerd")
-            ),
-            // The kubeconfig must work wherever $MINIKUBE_HOME points later.
-            "--embed-certs".to_owned(),
-        ];
-        let said = |flag: &str, value: String| format!("--{flag}={value}");
-        args.extend(
-            self.kubernetes
-                .iter()
-                .map(|it| said("kubernetes-version", it.clone())),
-        );
-        args.extend(self.nodes.map(|it| said("nodes", it.to_string())));
-        args.extend(self.cpus.map(|it| said("cpus", it.to_string())));
-        args.extend(self.memory.map(|it| said("memory", format!("{it}mb"))));
-        args.extend(self.more.iter().cloned());
-        args
-    }
 }
 
 impl Minikube {
@@ -295,123 +212,5 @@ impl Minikube {
             Action::Create
         };
         Err(Self::failure(action, name, &ended).into())
-    }
-}
-
-/// Turns minikube's events into ours.
-#[derive(Default)]
-struct Told {
-    done: u64,
-    total: Option<u64>,
-    /// The download that was named last: its progress comes many times a second.
-    fetching: String,
-}
-
-impl Told {
-    fn hear(&mut self, line: &str, step: &Step<'_>) {
-        let Some(said) = parse(line) else {
-            tracing::debug!(line, "minikube");
-            return;
-        };
-        let note = match said {
-            Said::Step {
-                current,
-                total,
-                message,
-            } => {
-                self.done = current.unwrap_or(self.done).max(self.done);
-                self.total = total.or(self.total);
-                message
-            }
-            Said::Download { artifact, progress } => {
-                let share = progress.and_then(|it| it.parse::<f64>().ok());
-                let tenths = share.map_or(0, |share| (share * 10.0) as u32 * 10);
-                let note = format!("downloading {artifact}, {tenths} %");
-                if note == self.fetching {
-                    return;
-                }
-                note.clone_into(&mut self.fetching);
-                note
-            }
-            Said::Warning(message) => format!("warning: {message}"),
-            // The failure tells it, with its cure.
-            Said::Error { message, .. } => {
-                tracing::debug!(message, "minikube fails");
-                return;
-            }
-            Said::Info(message) => {
-                tracing::debug!(message, "minikube");
-                return;
-            }
-        };
-        step.progress(self.done, self.total, note);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use kedactl_plan::{Collect, Kind};
-
-    #[test]
-    fn events_become_progress_that_never_goes_back() {
-        let sink = Collect::default();
-        let step = Step::start(&sink, "cluster", "cluster");
-        let mut told = Told::default();
-        for (kind, data) in [
-            (
-                "step",
-                r#"{"currentstep":"3","totalsteps":"19","message":"Starting"}"#,
-            ),
-            (
-                "step",
-                r#"{"currentstep":"","totalsteps":"19","message":"Deleting"}"#,
-            ),
-            (
-                "step",
-                r#"{"currentstep":"1","totalsteps":"19","message":"Again"}"#,
-            ),
-            ("download.progress", r#"{"artifact":"a","progress":"0.11"}"#),
-            ("download.progress", r#"{"artifact":"a","progress":"0.12"}"#),
-            ("download.progress", r#"{"artifact":"a","progress":"0.21"}"#),
-            ("warning", r#"{"message":"low disk"}"#),
-            ("info", r#"{"message":"kubectl"}"#),
-        ] {
-            told.hear(
-                &format!(r#"{{"type":"io.k8s.sigs.minikube.{kind}","data":{data}}}"#),
-                &step,
-            );
-        }
-        told.hear("! not an event", &step);
-        let seen: Vec<String> = sink
-            .take()
-            .into_iter()
-            .filter_map(|event| match event.kind {
-                Kind::Progress { done, total, note } => {
-                    Some(format!("{done}/{} {note}", total.unwrap_or_default()))
-                }
-                _ => None,
-            })
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                "3/19 Starting",
-                "3/19 Deleting",
-                "3/19 Again",
-                "3/19 downloading a, 10 %",
-                "3/19 downloading a, 20 %",
-                "3/19 warning: low disk",
-            ]
-        );
-        step.done("", false);
-    }
-
-    #[test]
-    fn names_that_minikube_or_the_engine_would_refuse_are_refused_before() {
-        for name in ["", "a", "-a", "a-", "A", "a_b", "a.b", &"a".repeat(51)] {
-            assert!(Spec::named(name).check_name().is_err(), "{name}");
-        }
-        Spec::named("a1-b").check_name().unwrap();
     }
 }

@@ -84,6 +84,22 @@ pub fn parse(line: &str) -> Option<Said> {
     })
 }
 
+/// The error of a command that has no events, out of its text: what follows is a box with the address of its issue tracker.
+pub(super) fn spoken(text: &str) -> Option<Said> {
+    let after = |mark: &str| {
+        text.lines()
+            .find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()))
+    };
+    let error = after("Exiting due to ")?;
+    let (id, message) = error.split_once(": ")?;
+    Some(Said::Error {
+        message: plain(message),
+        id: Some(id.to_owned()),
+        advice: after("Suggestion: "),
+        code: None,
+    })
+}
+
 /// One line without what decorates a terminal.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -153,6 +169,21 @@ mod tests {
                 code: Some(63)
             })
         );
+    }
+
+    #[test]
+    fn an_error_in_a_text_is_found_above_the_box() {
+        let text = "\nX Exiting due to MK_USAGE: loading profile: cluster \"x\" does not exist\n* Suggestion: look\n* \n╭──╮\n│    * Please │\n╰──╯\n";
+        assert_eq!(
+            spoken(text),
+            Some(Said::Error {
+                message: "loading profile: cluster \"x\" does not exist".to_owned(),
+                id: Some("MK_USAGE".to_owned()),
+                advice: Some("look".to_owned()),
+                code: None
+            })
+        );
+        assert_eq!(spoken("* Profile \"x\" not found"), None);
     }
 
     #[test]

@@ -6,16 +6,19 @@ mod ensure;
 mod event;
 mod failure;
 mod record;
+mod spec;
 mod status;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_exec::{CancellationToken, Ended, Job, find, last_words};
 
-pub use ensure::{Ensured, Seen, Spec};
+pub use ensure::{Ensured, Seen};
 pub use event::{Said, parse};
 pub use failure::Failure;
+pub use spec::Spec;
 pub use status::{Profile, Status};
 
 use crate::private::folder;
@@ -224,6 +227,7 @@ impl Minikube {
     fn failure(action: Action, profile: &str, ended: &Ended) -> Failure {
         let mut said = ended.stdout.lines().filter_map(parse);
         let told = said.rfind(|it| matches!(it, Said::Error { .. }));
+        let told = told.or_else(|| event::spoken(&ended.stderr));
         let spoken = if ended.stderr.trim().is_empty() {
             &ended.stdout
         } else {
