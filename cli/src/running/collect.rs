@@ -70,7 +70,9 @@ pub(super) async fn of_cluster(stack: &OnCluster, into: &Path) -> Result<Collect
     }
     let look = stack.look().await;
     collected.write_json(into, "status.json", &look.status)?;
-    let checks = kedactl_stack::doctor(home, &record.config, Some(record)).await;
+    let checks = kedactl_stack::doctor(home, &record.config, Some(record));
+    // Many checks at once make a large future.
+    let checks = Box::pin(checks).await;
     collected.write_json(into, "doctor.json", &checks)?;
     let live = match stack.live().await {
         Ok(live) => live,

@@ -31,9 +31,13 @@ async fn of_stack(
     let on_cluster = !matches!(config.provider, Provider::Auto | Provider::Local);
     match Running::find(context, name)? {
         Some(Running::Cluster(it)) => {
-            Ok(kedactl_stack::doctor(it.home(), &config, Some(it.record())).await)
+            let checks = kedactl_stack::doctor(it.home(), &config, Some(it.record()));
+            Ok(Box::pin(checks).await)
         }
-        None if on_cluster => Ok(kedactl_stack::doctor(&context.home(name)?, &config, None).await),
+        None if on_cluster => {
+            let home = context.home(name)?;
+            Ok(Box::pin(kedactl_stack::doctor(&home, &config, None)).await)
+        }
         Some(Running::Local(_)) | None => {
             let desired = crate::commands::up::desired(config, manifests);
             let checks = kedactl_local::doctor(&context.dir_of(name)?, &desired).await;

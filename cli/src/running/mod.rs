@@ -98,7 +98,7 @@ impl Running {
     pub(crate) async fn collect(&self, into: &Path) -> Result<Collected, Error> {
         match self {
             Self::Local(it) => collect::of_local(it, into).await,
-            Self::Cluster(it) => collect::of_cluster(it, into).await,
+            Self::Cluster(it) => Box::pin(collect::of_cluster(it, into)).await,
         }
     }
 
