@@ -79,17 +79,12 @@ impl Machine {
         ];
         let outcome = self.context.run(&[&args[..], more].concat());
         assert_ne!(outcome.code, Some(0), "{outcome:?}");
-        let said = outcome.stderr.lines();
-        let head = said.take_while(|line| {
-            line.starts_with("stack ") || (line.starts_with("  ") && !line.starts_with("  !!"))
-        });
-        let head: Vec<&str> = head
-            .take_while(|line| {
-                line.starts_with("stack ") || line.contains("--provider") || line.contains(": ")
-            })
-            .take(2)
-            .collect();
-        head.join("\n")
+        let others = ["  kind: ", "  minikube: ", "  --provider "];
+        let head = |line: &&str| {
+            line.starts_with("stack ") || others.iter().any(|other| line.starts_with(other))
+        };
+        let lines: Vec<&str> = outcome.stderr.lines().filter(head).collect();
+        lines.join("\n")
     }
 
     fn calls(&self) -> String {
@@ -241,7 +236,7 @@ fn what_is_said_wins_and_what_is_recorded_is_asked_no_more() {
         machine.calls()
     );
     // Processes of an earlier run, or their data.
-    std::fs::create_dir_all(machine.context.dir().join("state/local/mine")).unwrap();
+    std::fs::create_dir_all(machine.context.dir().join("state/local/mine/data")).unwrap();
     let head = machine.head(&["--stack", "mine"]);
     assert_eq!(
         head,

@@ -26,13 +26,22 @@ fn answer(method: &str, target: &str) -> Answer {
     let path = target.split('?').next().unwrap_or_default();
     let list = |items: Value| ("200 OK", json!({"metadata": {}, "items": items}));
     match (method, path) {
+        ("GET", "/api/v1") => kinds(
+            "v1",
+            &[("nodes", "Node"), ("serviceaccounts", "ServiceAccount")],
+        ),
+        ("GET", "/apis/apps/v1") => kinds("apps/v1", &[("deployments", "Deployment")]),
+        ("GET", "/apis/storage.k8s.io/v1") => {
+            kinds("storage.k8s.io/v1", &[("storageclasses", "StorageClass")])
+        }
         ("GET", "/api/v1/nodes") => {
             let ready = json!([{"type": "Ready", "status": "True"}]);
             list(json!([{"metadata": {"name": "demo"}, "status": {"conditions": ready}}]))
         }
-        ("GET", "/api/v1/namespaces/default/serviceaccounts/default") => {
-            ("200 OK", json!({"metadata": {"name": "default", "namespace": "default"}}))
-        }
+        ("GET", "/api/v1/namespaces/default/serviceaccounts/default") => (
+            "200 OK",
+            json!({"metadata": {"name": "default", "namespace": "default"}}),
+        ),
         ("GET", "/apis/storage.k8s.io/v1/storageclasses") => {
             list(json!([{"metadata": {"name": "standard"}}]))
         }
@@ -40,6 +49,18 @@ fn answer(method: &str, target: &str) -> Answer {
         ("GET", "/apis/apps/v1/namespaces/kube-system/deployments/coredns") => ("200 OK", dns()),
         _ => looking::answer(method, target),
     }
+}
+
+fn kinds(version: &str, all: &[(&str, &str)]) -> Answer {
+    let resources = all.iter().map(|(name, kind)| {
+        let inside = !matches!(*kind, "Node" | "StorageClass");
+        json!({"name": name, "singularName": "", "namespaced": inside, "kind": kind, "verbs": ["get", "list"]})
+    });
+    let resources: Vec<Value> = resources.collect();
+    (
+        "200 OK",
+        json!({"kind": "APIResourceList", "groupVersion": version, "resources": resources}),
+    )
 }
 
 fn dns() -> Value {
@@ -72,9 +93,22 @@ impl Rig {
 
     fn up(&self, more: &[&str]) -> Outcome {
         let program = format!("minikube.program={}", self.fake.program().display());
-        let mut args = vec!["up", "--provider", "minikube", "--stack", "demo", "--set", &program];
+        let mut args = vec![
+            "up",
+            "--provider",
+            "minikube",
+            "--stack",
+            "demo",
+            "--set",
+            &program,
+        ];
         args.extend(["--set", "images.build=[]", "--set", "releases.redis=null"]);
-        args.extend(["--set", "releases.keda=null", "--set", "releases.metrics-server=null"]);
+        args.extend([
+            "--set",
+            "releases.keda=null",
+            "--set",
+            "releases.metrics-server=null",
+        ]);
         args.extend(more);
         self.context.run(&args)
     }
@@ -94,9 +128,12 @@ impl Rig {
 fn a_profile_is_made_bound_and_deleted_with_its_stack() {
     let rig = Rig::new();
     let outcome = rig.up(&[]);
-    let made = "  8/19 Creating docker container";
-    assert!(outcome.stderr.contains("minikube creates demo"), "{outcome:?}");
-    assert!(outcome.stderr.contains(made.trim()), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("minikube creates demo"),
+        "{outcome:?}"
+    );
+    let progress = "connect: Creating docker container (CPUs=2, Memory=3072MB) ...\n";
+    assert!(outcome.stderr.contains(progress), "{outcome:?}");
     let record = rig.record();
     assert_eq!(record["minikube"], "demo");
     assert_eq!(record["context"], "demo");
@@ -106,7 +143,10 @@ fn a_profile_is_made_bound_and_deleted_with_its_stack() {
     rig.up(&[]);
     assert_eq!(rig.fake.calls().matches("start -p demo").count(), 1);
 
-    let down = rig.context.run(&["down", "--stack", "demo", "--purge"]).expect(0);
+    let down = rig
+        .context
+        .run(&["down", "--stack", "demo", "--purge"])
+        .expect(0);
     assert!(down.stdout.contains("demo"), "{down:?}");
     assert!(!rig.fake.has("profiles/demo"));
     let left = std::fs::read_dir(rig.context.dir().join("state/minikube")).unwrap();
@@ -122,7 +162,9 @@ fn a_profile_of_somebody_else_is_let_in_by_its_uid_and_stays() {
     assert!(refused.stderr.contains("--allow-cluster"), "{refused:?}");
     rig.up(&["--allow-cluster", &looking::UID[..8]]);
     assert_eq!(rig.record()["cluster"], looking::UID);
-    rig.context.run(&["down", "--stack", "demo", "--purge"]).check(0);
+    rig.context
+        .run(&["down", "--stack", "demo", "--purge"])
+        .check(0);
     assert!(rig.fake.has("profiles/demo"), "{}", rig.fake.calls());
     assert!(!rig.fake.calls().contains("delete"), "{}", rig.fake.calls());
 }
@@ -133,9 +175,29 @@ fn a_stopped_profile_is_told_where_nothing_may_be_started() {
     rig.up(&[]);
     rig.fake.set("profiles/demo/state", "Stopped");
     let program = format!("minikube.program={}", rig.fake.program().display());
-    let args = ["plan", "--provider", "minikube", "--stack", "demo", "--set", &program];
-    let outcome = rig.context.run(&[&args[..], &["--set", "images.build=[]"]].concat());
-    assert!(outcome.stderr.contains("minikube profile demo is stopped"), "{outcome:?}");
-    assert!(outcome.stderr.contains("`kedactl up` starts it"), "{outcome:?}");
-    assert!(rig.up(&[]).stderr.contains("profile demo is stopped: starting it"));
+    let args = [
+        "plan",
+        "--provider",
+        "minikube",
+        "--stack",
+        "demo",
+        "--set",
+        &program,
+    ];
+    let outcome = rig
+        .context
+        .run(&[&args[..], &["--set", "images.build=[]"]].concat());
+    assert!(
+        outcome.stderr.contains("minikube profile demo is stopped"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.stderr.contains("`kedactl up` starts it"),
+        "{outcome:?}"
+    );
+    assert!(
+        rig.up(&[])
+            .stderr
+            .contains("profile demo is stopped: starting it")
+    );
 }

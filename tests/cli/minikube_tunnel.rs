@@ -68,8 +68,8 @@ impl Rig {
     }
 
     fn tunnel(&self, more: &[&str]) -> Outcome {
-        let args = ["tunnel", "--stack", "demo"];
-        self.context.run(&[&args[..], more].concat())
+        self.context
+            .run(&[&["tunnel"], more, &["--stack", "demo"]].concat())
     }
 
     fn detach(&self, more: &[&str]) -> Outcome {

@@ -39,7 +39,10 @@ pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Res
     let name = context.name_of(&loaded.config);
     let home = context.home(&name)?;
     let record = Record::read(&home)?;
-    let local = context.dir_of(&name)?.exists();
+    let dir = context.dir_of(&name)?;
+    // A run that was refused leaves a folder, and nothing in it that anybody would miss.
+    let local = ["state.json", "data"].map(|it| dir.join(it).exists());
+    let local = local.contains(&true);
     let chosen = choose(&home, &loaded.config, record.as_ref(), local);
     let choice = block_on(async { Ok(chosen.await) })?;
     Ok(Chosen {

@@ -124,6 +124,9 @@ fn the_tunnel_is_off_where_an_ingress_is() {
 #[test]
 fn the_tunnel_of_minikube_is_for_its_own_clusters() {
     let told = problems("kind", "tunnel: {mode: minikube}\n");
-    assert!(told.contains("tunnel.mode: `minikube` has an effect for the provider `minikube` only"), "{told}");
+    assert!(
+        told.contains("tunnel.mode: `minikube` has an effect for the provider `minikube` only"),
+        "{told}"
+    );
     set("minikube", &["tunnel.mode=minikube"]).unwrap();
 }

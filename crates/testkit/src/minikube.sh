@@ -16,7 +16,7 @@ fail() {
   if [ "$json" = yes ]; then
     event error "{\"advice\":\"$4\",\"exitcode\":\"$1\",\"issues\":\"\",\"message\":\"$3\",\"name\":\"$2\",\"url\":\"\"}"
   else
-    printf '\nX Exiting due to %s: %b\n' "$2" "$3" >&2
+    printf '\nX Exiting due to %s: %s\n' "$2" "$3" | sed 's/\\"/"/g' >&2
     [ -z "$4" ] || printf '* Suggestion: %s\n' "$4" >&2
     printf '* \n╭──╮\n│  │\n│    * If the above advice does not help, please let us know:  │\n│      https://github.com/kubernetes/minikube/issues/new/choose  │\n│  │\n│    * Please run `minikube logs --file=logs.txt` and attach logs.txt to the GitHub issue.  │\n│  │\n╰──╯\n' >&2
   fi

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use tokio::time::{Instant, sleep};
 
 use crate::StackError;
+use crate::job::until_stopped;
 
 /// How long a cluster that was just made may take to come to life.
 const ALIVE_WITHIN: Duration = Duration::from_mins(5);
@@ -30,7 +31,10 @@ pub(super) async fn alive(
                     let dns =
                         ObjectRef::new("apps/v1", "Deployment", Some("kube-system"), "coredns");
                     let rest = ALIVE_WITHIN.saturating_sub(start.elapsed());
-                    ready(&cluster, &[dns], &ReadyOptions::within(rest), step).await?;
+                    let options = ReadyOptions::within(rest);
+                    let dns = [dns];
+                    let answered = ready(&cluster, &dns, &options, step);
+                    until_stopped(stop, async { Ok(Box::pin(answered).await?) }).await?;
                     return Ok(cluster);
                 }
                 Ok(Some(missing)) => missing,

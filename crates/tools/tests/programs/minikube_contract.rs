@@ -69,7 +69,14 @@ async fn a_profile_that_is_not_there_is_told_alike() {
         let error = minikube
             .load_archive("contract-none", &archive, &never)
             .await;
-        assert_eq!(code(&error.unwrap_err()), Some(14), "{who}");
+        let error = error.unwrap_err();
+        assert_eq!(code(&error), Some(14), "{who}");
+        assert_eq!(
+            error.to_string(),
+            "minikube could not load images into contract-none (exit code 14, an option was refused): MK_USAGE: \
+             loading profile: cluster \"contract-none\" does not exist",
+            "{who}: above the box"
+        );
         for verb in ["tunnel", "ssh"] {
             let job = Job::new(&program).args([verb, "-p", "contract-none"]);
             let ended = job.run(&never).await.unwrap();
