@@ -6,7 +6,7 @@ mod releases;
 use crate::error::Problem;
 use crate::format::range;
 use crate::model::{
-    Config, Durability, Provider, QueueKind, ResourceList, ServiceType, TunnelMode,
+    Config, Durability, Provider, QueueKind, Release, ResourceList, ServiceType, TunnelMode,
 };
 use crate::quantity::parse_milli;
 use crate::tree::{Node, Value, join};
@@ -166,7 +166,11 @@ impl Cross<'_> {
             let message = format!("is less than redis.downAfterMs, {}", redis.down_after_ms);
             self.add(&["redis", "failoverTimeoutMs"], message);
         }
-        if redis.secret.password_key == redis.secret.sentinel_password_key && redis.sentinels > 0 {
+        let bitnami = config
+            .release("redis")
+            .is_some_and(Release::is_bitnami_redis);
+        let same = redis.secret.password_key == redis.secret.sentinel_password_key;
+        if same && redis.sentinels > 0 && !bitnami {
             let message = "must differ from redis.secret.passwordKey";
             self.add(&["redis", "secret", "sentinelPasswordKey"], message.into());
         }

@@ -5,8 +5,8 @@ use crate::model::BuiltImage;
 use crate::tree::{Entry, Kind, Node, Scalar, Value};
 
 /// Namespaces that follow from others: a release without one lives in the stack's, but KEDA, which serves the whole cluster,
-/// in its own; the monitoring lives beside the stack, so that two stacks do not share one.
-pub(crate) fn namespaces(tree: &mut Node) {
+/// in its own; the monitoring and its releases live beside the stack, so that two stacks do not share one.
+pub(crate) fn namespaces(tree: &mut Node, of_monitoring: &[String]) {
     let stack = tree.at(&["namespace"]).cloned();
     if let Some(beside) = stack.as_ref().and_then(monitoring)
         && let Some(section) = tree.at_mut(&["monitoring"])
@@ -14,11 +14,16 @@ pub(crate) fn namespaces(tree: &mut Node) {
         fill(section, "namespace", &beside);
     }
     let keda = tree.at(&["keda", "namespace"]).cloned();
+    let watching = tree.at(&["monitoring", "namespace"]).cloned();
     let Some(Value::Map(releases)) = tree.at_mut(&["releases"]).map(|node| &mut node.value) else {
         return;
     };
     for release in releases {
-        let filled = if release.key == "keda" { &keda } else { &stack };
+        let filled = match release.key.as_str() {
+            "keda" => &keda,
+            name if of_monitoring.iter().any(|it| it == name) => &watching,
+            _ => &stack,
+        };
         if let Some(namespace) = filled {
             fill(&mut release.node, "namespace", namespace);
         }
@@ -43,6 +48,14 @@ pub(crate) fn node_port(tree: &mut Node) {
         };
         fill(api, "nodePort", &port);
     }
+}
+
+/// The releases that a layer declares.
+pub(crate) fn releases_of(layer: &Node) -> Vec<String> {
+    let Some(Value::Map(releases)) = layer.at(&["releases"]).map(|node| &node.value) else {
+        return Vec::new();
+    };
+    releases.iter().map(|entry| entry.key.clone()).collect()
 }
 
 fn monitoring(stack: &Node) -> Option<Node> {

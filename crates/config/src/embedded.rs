@@ -40,8 +40,24 @@ pub const VALUES: &[(&str, &str)] = &[
         include_str!("../../../values/releases/metrics-server.yaml"),
     ),
     (
-        "values/releases/redis.yaml",
-        include_str!("../../../values/releases/redis.yaml"),
+        "values/releases/monitoring/classic.yaml",
+        include_str!("../../../values/releases/monitoring/classic.yaml"),
+    ),
+    (
+        "values/releases/monitoring/modern.yaml",
+        include_str!("../../../values/releases/monitoring/modern.yaml"),
+    ),
+    (
+        "values/releases/monitoring/none.yaml",
+        include_str!("../../../values/releases/monitoring/none.yaml"),
+    ),
+    (
+        "values/releases/redis/bitnami.yaml",
+        include_str!("../../../values/releases/redis/bitnami.yaml"),
+    ),
+    (
+        "values/releases/redis/own.yaml",
+        include_str!("../../../values/releases/redis/own.yaml"),
     ),
 ];
 
@@ -60,12 +76,24 @@ pub fn environments() -> impl Iterator<Item = &'static str> {
         .filter_map(|(name, _)| name.strip_prefix("values/env/")?.strip_suffix(".yaml"))
 }
 
-/// The files that declare one release each; they lie below `values/base.yaml`.
+/// The files that declare one release each, whatever else is chosen; they lie below `values/base.yaml`.
 pub(crate) fn releases() -> impl Iterator<Item = &'static str> {
+    let below = |name: &&str| {
+        let file = name.strip_prefix("values/releases/");
+        file.is_some_and(|file| !file.contains('/'))
+    };
+    VALUES.iter().map(|(name, _)| *name).filter(below)
+}
+
+/// The sections whose key `profile` chooses a file of `values/releases/<section>/`.
+pub(crate) const SECTIONS: &[&str] = &["monitoring", "redis"];
+
+/// The profiles of a section that are built in.
+pub(crate) fn profiles_of(section: &str) -> impl Iterator<Item = &'static str> {
+    let folder = format!("values/releases/{section}/");
     VALUES
         .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| name.starts_with("values/releases/"))
+        .filter_map(move |(name, _)| name.strip_prefix(&folder)?.strip_suffix(".yaml"))
 }
 
 /// The profiles that `-f NAME` takes without a file of that name.

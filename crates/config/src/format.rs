@@ -55,6 +55,17 @@ pub(crate) const FORMATS: &[Format] = &[
         holds: release_name,
     },
     Format {
+        name: "digest",
+        accepted: "`sha256:` and 64 of 0-9 and a-f",
+        holds: |text| {
+            let hex = text.strip_prefix("sha256:").unwrap_or_default();
+            hex.len() == 64
+                && hex
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+        },
+    },
+    Format {
         name: "registry",
         accepted: "a registry: `host`, `host:port` or `host/path`, such as `registry.example.com:5000/team`",
         holds: registry,
@@ -234,6 +245,11 @@ mod tests {
             ("image", "app@sha256:0123abcd", "app:latest"),
             ("release-name", "loki-1", "Loki"),
             ("registry", "registry.example.com:5000/team", "team/images"),
+            (
+                "digest",
+                "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                "sha256:0123",
+            ),
             ("registry", "localhost:5000", "localhost:5000/"),
             ("registry", "ghcr.io/acme/tasks", "ghcr.io/Acme"),
             ("host-port", "[::1]:26379", "localhost"),

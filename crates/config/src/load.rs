@@ -12,7 +12,9 @@ use crate::merge::{merge, merge_below};
 use crate::source::{Layer, Origin};
 use crate::tree::{Node, Value};
 use crate::yaml::{self, Limits};
-use crate::{Config, ConfigError, Provider, check, cross, effective, paths, provider, set, show};
+use crate::{
+    Config, ConfigError, Provider, check, cross, effective, format, paths, provider, set, show,
+};
 
 /// The only way to files.
 pub trait FileReader {
@@ -74,20 +76,18 @@ pub fn load(request: &Request, files: &dyn FileReader) -> Result<Loaded, ConfigE
     let mut sources = Sources {
         files,
         releases: Vec::new(),
+        profiles: Vec::new(),
         layers: Vec::new(),
         problems: Vec::new(),
     };
     sources.gather(request);
-    let Sources {
-        releases,
-        layers,
-        mut problems,
-        ..
-    } = sources;
-    problems.extend(releases.iter().chain(&layers).flat_map(check::layer));
+    let mut problems = std::mem::take(&mut sources.problems);
+    let profiles = sources.profiles.iter().map(|(_, layer)| layer);
+    let all = sources.releases.iter().chain(profiles);
+    problems.extend(all.chain(&sources.layers).flat_map(check::layer));
     refuse(problems)?;
 
-    let tree = merged(releases, layers)?;
+    let tree = merged(sources)?;
     let (json, problems) = check::merged(&tree);
     refuse(problems)?;
     let mut config: Config = serde_json::from_value(json).map_err(|error| ConfigError {
@@ -110,14 +110,19 @@ pub fn load(request: &Request, files: &dyn FileReader) -> Result<Loaded, ConfigE
     })
 }
 
-/// All layers in one tree; the declared releases lie below the first.
-fn merged(releases: Vec<Node>, layers: Vec<Node>) -> Result<Node, ConfigError> {
-    let mut layers = layers.into_iter();
+/// All layers in one tree; the declared releases and the chosen profiles lie below the first.
+fn merged(sources: Sources<'_>) -> Result<Node, ConfigError> {
+    let mut layers = sources.layers.into_iter();
     let Some(mut tree) = layers.next() else {
         let problems = Vec::new();
         return Err(ConfigError { problems });
     };
-    for release in releases.into_iter().rev() {
+    let of_monitoring = sources.profiles.iter().filter(|it| it.0 == "monitoring");
+    let of_monitoring: Vec<String> = of_monitoring
+        .flat_map(|(_, layer)| effective::releases_of(layer))
+        .collect();
+    let profiles = sources.profiles.into_iter().map(|(_, layer)| layer);
+    for release in sources.releases.into_iter().chain(profiles).rev() {
         merge_below(&mut tree, release);
     }
     for layer in layers {
@@ -125,7 +130,7 @@ fn merged(releases: Vec<Node>, layers: Vec<Node>) -> Result<Node, ConfigError> {
         merge(&mut tree, layer);
         effective::do_not_make(&mut tree, &named);
     }
-    effective::namespaces(&mut tree);
+    effective::namespaces(&mut tree, &of_monitoring);
     effective::node_port(&mut tree);
     Ok(tree)
 }
@@ -142,6 +147,8 @@ struct Sources<'a> {
     files: &'a dyn FileReader,
     /// `values/releases/`.
     releases: Vec<Node>,
+    /// The chosen file of each section that has profiles, with the section.
+    profiles: Vec<(&'static str, Node)>,
     layers: Vec<Node>,
     problems: Vec<Problem>,
 }
@@ -182,6 +189,33 @@ impl Sources<'_> {
             env => self.environment(env, project),
         }
         self.layers.extend(above);
+        self.chosen(project);
+    }
+
+    /// The files that `<section>.profile` chooses, now that every layer is known.
+    fn chosen(&mut self, project: Option<&Path>) {
+        let layers = std::mem::take(&mut self.layers);
+        for section in embedded::SECTIONS.iter().copied() {
+            let named = |layer: &Node| layer.at(&[section, "profile"]).cloned();
+            let Some(node) = layers.iter().rev().find_map(named) else {
+                continue;
+            };
+            // What is no name is told about when its layer is checked.
+            let Value::Scalar(scalar) = &node.value else {
+                continue;
+            };
+            let name = scalar.text.as_str();
+            if !format::format("dns-label").is_some_and(|it| (it.holds)(name)) {
+                continue;
+            }
+            let file = format!("values/releases/{section}/{name}.yaml");
+            if !self.values(&file, Layer::Base, project) {
+                self.problems.push(no_profile(section, name, &node.origin));
+            }
+            let read = self.layers.drain(..).map(|layer| (section, layer));
+            self.profiles.extend(read);
+        }
+        self.layers = layers;
     }
 
     fn take(&mut self, tree: Result<Node, Problem>) {
@@ -297,6 +331,21 @@ fn named_provider(layer: &Node) -> Option<Provider> {
         return None;
     };
     serde_json::from_value(Json::from(scalar.text.as_str())).ok()
+}
+
+fn no_profile(section: &str, name: &str, origin: &Origin) -> Problem {
+    let known: Vec<_> = embedded::profiles_of(section).collect();
+    let near = crate::near::nearest(name, known.iter().copied());
+    let meant = near.map(|near| format!(", did you mean `{near}`?"));
+    Problem {
+        origin: Some(origin.clone()),
+        path: format!("{section}.profile"),
+        message: format!("unknown profile `{name}`{}", meant.unwrap_or_default()),
+        hint: Some(format!(
+            "built in: {}; a project adds its own as values/releases/{section}/<name>.yaml",
+            known.join(", ")
+        )),
+    }
 }
 
 fn not_found(path: &Path, layer: Layer) -> Problem {

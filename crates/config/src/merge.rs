@@ -42,17 +42,28 @@ pub(crate) fn merge(base: &mut Node, over: Node) {
 
 /// Lays a tree on another and keeps its order: what only `below` has comes after what it has itself.
 pub(crate) fn merge_below(over: &mut Node, mut below: Node) {
-    let order: HashMap<String, usize> = match &over.value {
-        Value::Map(entries) => entries
-            .iter()
-            .map(|entry| entry.key.clone())
-            .zip(0..)
-            .collect(),
-        _ => HashMap::new(),
-    };
     merge(&mut below, over.clone());
-    if let Value::Map(entries) = &mut below.value {
-        entries.sort_by_key(|entry| order.get(&entry.key).copied().unwrap_or(usize::MAX));
-    }
+    sort(&mut below, over);
     *over = below;
+}
+
+/// Puts the keys of a tree, and those of the maps in it, into the order of another.
+fn sort(node: &mut Node, like: &Node) {
+    let (Value::Map(entries), Value::Map(known)) = (&mut node.value, &like.value) else {
+        return;
+    };
+    let order: HashMap<&str, (usize, &Entry)> = known
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (entry.key.as_str(), (at, entry)))
+        .collect();
+    entries.sort_by_key(|entry| {
+        let known = order.get(entry.key.as_str());
+        known.map_or(usize::MAX, |(at, _)| *at)
+    });
+    for entry in entries {
+        if let Some((_, known)) = order.get(entry.key.as_str()) {
+            sort(&mut entry.node, &known.node);
+        }
+    }
 }

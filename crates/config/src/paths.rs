@@ -1,4 +1,4 @@
-//! Relative paths in releases, read from the folder of the file that names them.
+//! Relative paths in releases and beside them, read from the folder of the file that names them.
 //! Joins words; never looks whether anything is there.
 
 use std::path::{Component, Path, PathBuf};
@@ -17,6 +17,11 @@ pub(crate) fn resolve(config: &mut Config, tree: &Node, request: &Request) {
             of_release(release, node, request);
         }
     }
+    if let (Some(vendored), Some(node)) =
+        (&mut config.helm.vendored, tree.at(&["helm", "vendored"]))
+    {
+        *vendored = join(&folder(&node.origin, request), vendored);
+    }
 }
 
 fn of_release(release: &mut Release, node: &Node, request: &Request) {
@@ -34,6 +39,15 @@ fn of_release(release: &mut Release, node: &Node, request: &Request) {
     }
     for file in &mut release.values_files {
         *file = join(&from(&["valuesFiles"]), file);
+    }
+    let access = &mut release.access;
+    for (file, key) in [
+        (&mut access.password_file, "passwordFile"),
+        (&mut access.ca_file, "caFile"),
+    ] {
+        if let Some(file) = file {
+            *file = join(&from(&["access", key]), file);
+        }
     }
 }
 

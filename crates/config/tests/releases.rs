@@ -303,3 +303,149 @@ fn names_are_those_of_helm() {
         assert!(error.contains("is not the name of a release"), "{error}");
     }
 }
+
+/// What a kedactl.yaml of this text and more files of the project make.
+fn with_files(text: &str, more: &[(&str, &str)]) -> Result<Loaded, kedactl_config::ConfigError> {
+    let request = Request {
+        env: "kind".into(),
+        project: Some("p".into()),
+        ..Request::default()
+    };
+    let files = [&[("p/kedactl.yaml", text)], more].concat();
+    load(&request, &reader(&files))
+}
+
+#[test]
+fn a_profile_is_chosen_by_the_merged_value_and_lies_below_everything_else() {
+    let loaded = project(
+        "kind",
+        "redis: {profile: bitnami}\nreleases: {redis: {version: 23.1.1}}\n",
+    );
+    let loaded = loaded.unwrap();
+    let redis = loaded.config.release("redis").unwrap();
+    assert!(redis.is_bitnami_redis() && !redis.is_own_redis());
+    assert_eq!(
+        redis.version.as_deref(),
+        Some("23.1.1"),
+        "a layer changes what a profile says"
+    );
+    let origin = |path: &str| loaded.origins[path].to_string();
+    assert!(origin("releases.redis.chart").starts_with("values/releases/redis/bitnami.yaml:"));
+    assert!(origin("redis.secret.sentinelPasswordKey").contains("bitnami.yaml"));
+    assert!(
+        loaded
+            .to_text(true)
+            .contains("# values/releases/redis/bitnami.yaml:")
+    );
+    // A later layer chooses again.
+    let set = cluster("kind", &["redis.profile=own"]);
+    assert!(set.config.release("redis").unwrap().is_own_redis());
+    assert_eq!(set.config.monitoring.profile, "none");
+}
+
+#[test]
+fn the_monitorings_profiles_bring_their_releases_into_its_namespace() {
+    let classic = cluster("kind", &["monitoring.profile=classic", "namespace=shop"]).config;
+    assert_eq!(names(&classic), ["keda", "loki", "metrics-server", "redis"]);
+    let loki = classic.release("loki").unwrap();
+    assert_eq!(loki.namespace.as_deref(), Some("shop-monitoring"));
+    assert_eq!(loki.secrets["grafana-admin"].given["admin-user"].0, "admin");
+    assert_eq!(loki.secrets["grafana-admin"].random, ["admin-password"]);
+    assert_eq!(classic.monitoring.pod_security.name(), "privileged");
+    let modern = cluster(
+        "context",
+        &["monitoring={profile: modern, namespace: watch}"],
+    )
+    .config;
+    let all = [
+        "alloy",
+        "keda",
+        "kube-prometheus-stack",
+        "loki",
+        "metrics-server",
+        "redis",
+    ];
+    assert_eq!(names(&modern), all);
+    for name in ["alloy", "kube-prometheus-stack", "loki"] {
+        let release = modern.release(name).unwrap();
+        assert_eq!(release.namespace.as_deref(), Some("watch"), "{name}");
+    }
+    assert_eq!(modern.monitoring.pod_security.name(), "restricted");
+    // Both have a password that is made before the release, and its user.
+    assert!(
+        modern
+            .release("kube-prometheus-stack")
+            .unwrap()
+            .secrets
+            .contains_key("grafana-admin")
+    );
+}
+
+#[test]
+fn a_project_replaces_a_profile_and_adds_its_own() {
+    let mine = "releases: {redis: {chart: ./mine}}\nredis: {secret: {sentinelPasswordKey: s}}\n";
+    let loaded = with_files(
+        "redis: {profile: mine}\n",
+        &[("p/values/releases/redis/mine.yaml", mine)],
+    );
+    let config = loaded.unwrap().config;
+    assert_eq!(config.release("redis").unwrap().chart, "./p/mine");
+    assert_eq!(config.redis.secret.sentinel_password_key, "s");
+    let own = "releases: {redis: {chart: ./other}}\nredis: {secret: {sentinelPasswordKey: s}}\n";
+    let loaded = with_files("", &[("p/values/releases/redis/own.yaml", own)]).unwrap();
+    assert_eq!(loaded.config.release("redis").unwrap().chart, "./p/other");
+    let file = &loaded.origins["releases.redis.chart"].file;
+    assert_eq!(&**file, "p/values/releases/redis/own.yaml");
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_told_with_those_that_are() {
+    insta::assert_snapshot!(problems("kind", "redis: {profile: bitnamy}\nmonitoring: {profile: modern}\n"), @r"
+    the configuration is not valid:
+      p/kedactl.yaml:1:18: redis.profile: unknown profile `bitnamy`, did you mean `bitnami`?
+    hint: built in: bitnami, own; a project adds its own as values/releases/redis/<name>.yaml
+    ");
+    let error = problems("kind", "redis: {profile: ../../x}\n");
+    assert!(error.contains("redis.profile: "), "{error}");
+}
+
+#[test]
+fn what_bitnamis_chart_cannot_do_is_told() {
+    let text = "
+redis:
+  profile: bitnami
+  image: redis:8
+  tls: {secretName: redis-tls, clientCertificate: false, insecureSkipVerify: false}
+  secret: {passwordKey: password}
+";
+    insta::assert_snapshot!(problems("kind", text));
+    project("local", "redis: {profile: bitnami}\n").unwrap();
+    let single = "redis: {profile: bitnami, nodes: 1, sentinels: 0, minReplicasToWrite: 0}\napi: {durability: none}\n";
+    project("kind", single).unwrap();
+}
+
+#[test]
+fn how_a_source_lets_us_in_is_checked() {
+    let text = "
+releases:
+  a: {chart: ./a, digest: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', access: {caFile: ca.crt}}
+  b: {chart: b, repo: 'https://me:pw@x', version: 1}
+  c: {chart: c, repo: 'http://x', version: 1, access: {username: me, passwordFile: pw}}
+  d: {chart: 'oci://x/d', version: 1, access: {username: me}, digest: sha256:12}
+  e: {chart: e, repo: 'http://127.0.0.1:80', version: 1, access: {username: me, passwordFile: pw}}
+";
+    let all = problems("kind", text);
+    assert!(all.contains("releases.d.digest: expected"), "{all}");
+    insta::assert_snapshot!(problems("kind", &text.replace(", digest: sha256:12", "")));
+    let good = "
+helm: {vendored: charts}
+releases:
+  e: {chart: e, repo: 'http://127.0.0.1:80', version: 1, access: {username: me, passwordFile: pw, caFile: ../ca.crt}}
+";
+    let config = project("kind", good).unwrap().config;
+    let access = &config.release("e").unwrap().access;
+    let path = |it: &Option<std::path::PathBuf>| it.as_ref().unwrap().display().to_string();
+    assert_eq!(path(&access.password_file), "p/pw");
+    assert_eq!(path(&access.ca_file), "p/../ca.crt");
+    assert_eq!(path(&config.helm.vendored), "p/charts");
+}

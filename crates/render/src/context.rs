@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kedactl_config::{Config, ImagePullPolicy, LabelValue, QueueKind, Resources, Strictness, Text};
+use kedactl_config::{
+    Config, ImagePullPolicy, LabelValue, PodSecurity, QueueKind, Resources, Strictness, Text,
+};
 use serde_json::{Map, Value as Json, json};
 
 use crate::reasons;
@@ -17,7 +19,8 @@ pub(crate) fn of(config: &Config) -> Json {
         "listLength": config.list_length(),
         "idle": config.worker.autoscaling.idle_replicas.is_some(),
         "labels": common(config),
-        "namespaceLabels": namespace_labels(config),
+        "namespaceLabels": namespace_labels(config, PodSecurity::Restricted),
+        "monitoringLabels": namespace_labels(config, config.monitoring.pod_security),
         "serviceAnnotations": reasons::service(config),
         "metricsServiceAnnotations": scraped(config, config.api.metrics_port),
         "ingressAnnotations": ingress_annotations(config),
@@ -29,6 +32,8 @@ pub(crate) fn of(config: &Config) -> Json {
             "ports": redis_ports(config),
             "labels": shared_labels(config),
             "image": config.redis.image.as_deref().map(image_parts),
+            // More than half of the Sentinels.
+            "quorum": config.redis.sentinels / 2 + 1,
         },
         "api": component(config, &Workload {
             name: "api",
@@ -134,13 +139,13 @@ fn image_parts(image: &str) -> Json {
     json!({ "registry": "", "repository": repository, "tag": tag, "digest": digest })
 }
 
-fn namespace_labels(config: &Config) -> Labels {
+fn namespace_labels(config: &Config, level: PodSecurity) -> Labels {
     let mut labels = common(config);
     for mode in ["enforce", "warn", "audit"] {
         let label = format!("pod-security.kubernetes.io/{mode}");
         let version = config.pod_security_version.as_str();
         labels.insert(format!("{label}-version"), version.into());
-        labels.insert(label, "restricted".into());
+        labels.insert(label, level.name().into());
     }
     labels
 }

@@ -22,8 +22,8 @@ pub fn release_values(
         return Ok(Map::new());
     };
     let refuse = |place, message: String| RenderError::new(template, place, message);
-    if template == OWN_REDIS
-        && let Some(problem) = config.own_redis_problems().into_iter().next()
+    if OF_REDIS.contains(&template)
+        && let Some(problem) = config.redis_chart_problems(release).into_iter().next()
     {
         let error = refuse(
             Place::Unknown,
@@ -67,5 +67,8 @@ pub fn release_values(
     }
 }
 
-/// Made for our own chart, from the section `redis`.
-const OWN_REDIS: &str = "releases/redis/own.yaml.hbs";
+/// Made for one chart each, from the section `redis`.
+const OF_REDIS: [&str; 2] = [
+    "releases/redis/bitnami.yaml.hbs",
+    "releases/redis/own.yaml.hbs",
+];

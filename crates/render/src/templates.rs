@@ -51,6 +51,10 @@ pub const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../../../templates/redis-volumes.hbs"),
     ),
     (
+        "releases/redis/bitnami.yaml.hbs",
+        include_str!("../../../templates/releases/redis/bitnami.yaml.hbs"),
+    ),
+    (
         "releases/redis/own.yaml.hbs",
         include_str!("../../../templates/releases/redis/own.yaml.hbs"),
     ),

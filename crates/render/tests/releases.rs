@@ -92,11 +92,13 @@ fn no_value_of_the_section_is_ignored_without_a_word() {
         "sentinelUsername": "watch", "storage": {"size": "3Gi"}, "username": "app",
         "tls": {"secretName": "tls", "clientCertificate": false, "insecureSkipVerify": false},
     });
+    let changes = changes.as_object().unwrap();
     let before = redis(&config("local", &[])).unwrap();
     let section = serde_json::to_value(config("local", &[]).redis).unwrap();
     for key in section.as_object().unwrap().keys() {
         let key = key.as_str();
-        if clients.contains(key) {
+        // The profile chooses the chart.
+        if clients.contains(key) || key == "profile" {
             continue;
         }
         let change = format!("redis.{key}={}", changes[key]);
@@ -104,6 +106,20 @@ fn no_value_of_the_section_is_ignored_without_a_word() {
         assert!(
             after.map_or(true, |after| after != before),
             "{change} is ignored"
+        );
+    }
+    // The other built-in profile obeys the same keys.
+    let bitnami = |more: &[&str]| {
+        let sets = [&["redis.profile=bitnami"], more].concat();
+        redis(&config("local", &sets))
+    };
+    let before = bitnami(&[]).unwrap();
+    for key in changes.keys() {
+        let change = format!("redis.{key}={}", changes[key]);
+        let after = bitnami(&[&change]);
+        assert!(
+            after.map_or(true, |after| after != before),
+            "{change} is ignored by the profile bitnami"
         );
     }
 }

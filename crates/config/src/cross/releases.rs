@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Cross;
 use crate::error::Problem;
-use crate::model::{BuiltImage, Config, Provider, Release, ReleaseName};
+use crate::model::{BuiltImage, ChartSource, Config, Provider, Release, ReleaseName, is_loopback};
 
 impl Cross<'_> {
     pub(super) fn releases(&mut self, config: &Config) {
@@ -14,6 +14,7 @@ impl Cross<'_> {
             if let Err(problem) = release.source() {
                 self.add(&["releases", name, problem.key], problem.message);
             }
+            self.access(name, release);
             self.template(name, release);
             for other in &release.depends_on {
                 self.dependency(config, name, other);
@@ -44,6 +45,68 @@ impl Cross<'_> {
                 format!("`{own}` is made for our own chart, and this release has another");
             let hint = "write a template for this chart, or `valuesTemplate: null`".to_owned();
             self.add_with(&["releases", name, "valuesTemplate"], message, Some(hint));
+        }
+    }
+
+    /// What says how a chart is fetched, against where it comes from.
+    fn access(&mut self, name: &str, release: &Release) {
+        let Ok(source) = release.source() else { return };
+        let (address, archive) = match &source {
+            ChartSource::Repo(repo, ..) => (Some(repo.as_str()), true),
+            ChartSource::Oci(reference, _) => (Some(reference.as_str()), true),
+            ChartSource::Path(path) => (None, path.extension().is_some_and(|it| it == "tgz")),
+            ChartSource::Embedded(_) => (None, false),
+        };
+        if release.digest.is_some() && !archive {
+            let message = "has an effect on archives alone, and `chart` is a folder or one of ours";
+            self.add(&["releases", name, "digest"], message.into());
+        }
+        let access = &release.access;
+        let login = access.username.is_some() || access.password_file.is_some();
+        let Some(address) = address else {
+            if login || access.ca_file.is_some() {
+                let message = "has no effect: the chart is on this machine";
+                self.add(&["releases", name, "access"], message.into());
+            }
+            return;
+        };
+        let host = address.split_once("://").map_or(address, |(_, rest)| rest);
+        if host
+            .split('/')
+            .next()
+            .is_some_and(|host| host.contains('@'))
+        {
+            let key = if release.repo.is_some() {
+                "repo"
+            } else {
+                "chart"
+            };
+            let message = "names a user, and a password there would stand in arguments";
+            let hint = "give access.username and access.passwordFile";
+            self.add_with(&["releases", name, key], message.into(), Some(hint.into()));
+        }
+        match (&access.username, &access.password_file) {
+            (Some(_), None) => {
+                let message = "needs access.passwordFile beside it";
+                self.add(&["releases", name, "access", "username"], message.into());
+            }
+            (None, Some(_)) => {
+                let message = "needs access.username beside it";
+                self.add(
+                    &["releases", name, "access", "passwordFile"],
+                    message.into(),
+                );
+            }
+            (Some(_), Some(_)) if address.starts_with("http://") && !is_loopback(address) => {
+                let message = "would go over the network in clear text: the repository is http://";
+                let path = ["releases", name, "access", "passwordFile"];
+                self.add_with(
+                    &path,
+                    message.into(),
+                    Some("use its https:// address".into()),
+                );
+            }
+            _ => {}
         }
     }
 
@@ -89,8 +152,8 @@ impl Cross<'_> {
             let path = ["releases", "redis", "namespace"];
             self.add_with(&path, message, Some(hint.into()));
         }
-        if release.is_own_redis() {
-            for problem in config.own_redis_problems() {
+        if release.is_own_redis() || release.is_bitnami_redis() {
+            for problem in config.redis_chart_problems(release) {
                 let path: Vec<&str> = problem.path.split('.').collect();
                 self.add_with(&path, problem.message, problem.hint);
             }
@@ -135,10 +198,17 @@ impl Cross<'_> {
 }
 
 impl Config {
-    /// What the section `redis` asks of our own chart that it cannot do; each with its path and a cure.
-    pub fn own_redis_problems(&self) -> Vec<Problem> {
+    /// What the section `redis` asks of the chart of its profile that it cannot do, or is not told by our template; each
+    /// with its path and a cure.
+    pub fn redis_chart_problems(&self, release: &Release) -> Vec<Problem> {
         let redis = &self.redis;
         let mut found = Vec::new();
+        let bitnami = release.is_bitnami_redis();
+        let chart = if bitnami {
+            "the profile `bitnami`"
+        } else {
+            "our own chart of Redis"
+        };
         let mut refuse = |key: &str, message: String| {
             let hint = "leave it out, or name a Redis elsewhere (redis.sentinelAddresses or redis.address, and \
                         `releases: {redis: null}`)";
@@ -150,17 +220,14 @@ impl Config {
             });
         };
         if redis.tls.is_some() {
-            refuse("tls", "our own chart of Redis does not encrypt".into());
+            refuse("tls", format!("{chart} does not encrypt"));
         }
         for (key, name) in [
             ("username", &redis.username),
             ("sentinelUsername", &redis.sentinel_username),
         ] {
             if name.is_some() {
-                refuse(
-                    key,
-                    "our own chart of Redis has the default user alone".into(),
-                );
+                refuse(key, format!("{chart} has the default user alone"));
             }
         }
         if redis.sentinels != 0 && redis.sentinels != redis.nodes {
@@ -168,11 +235,43 @@ impl Config {
                 origin: None,
                 path: "redis.sentinels".into(),
                 message: format!(
-                    "must be redis.nodes, {}: our own chart of Redis has a Sentinel beside each server",
+                    "must be redis.nodes, {}: {chart} has a Sentinel beside each server",
                     redis.nodes
                 ),
-                hint: Some("give both the same number; a single server does without Sentinels (0)".into()),
+                hint: Some(
+                    "give both the same number; a single server does without Sentinels (0)".into(),
+                ),
             });
+        }
+        if bitnami {
+            found.extend(self.bitnami_problems());
+        }
+        found
+    }
+
+    /// What holds for Bitnami's chart alone.
+    fn bitnami_problems(&self) -> Vec<Problem> {
+        let redis = &self.redis;
+        let problem = |key: &str, message: String, hint: &str| Problem {
+            origin: None,
+            path: format!("redis.{key}"),
+            message,
+            hint: Some(hint.into()),
+        };
+        let mut found = Vec::new();
+        if redis.image.is_some() {
+            let message =
+                "the profile `bitnami` needs Bitnami's own images: its scripts are in them";
+            let hint = "name them in releases.redis.values.image and .sentinel.image, or take `profile: own`";
+            found.push(problem("image", message.into(), hint));
+        }
+        if redis.sentinels > 0 && redis.secret.sentinel_password_key != redis.secret.password_key {
+            let message = format!(
+                "must be redis.secret.passwordKey, `{}`: the profile `bitnami` gives Sentinels the servers' password",
+                redis.secret.password_key
+            );
+            let hint = "give both keys the same name";
+            found.push(problem("secret.sentinelPasswordKey", message, hint));
         }
         found
     }

@@ -67,9 +67,38 @@ pub struct Keda {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Monitoring {
+    /// What is installed: `none`, `classic` (loki-stack), `modern` (kube-prometheus-stack, Loki, Alloy), or a file of the
+    /// project's, `values/releases/monitoring/<profile>.yaml`
+    #[schemars(extend("format" = "dns-label"))]
+    pub profile: String,
+    /// Pod Security Standard of its namespace
+    pub pod_security: PodSecurity,
     /// Namespace of the monitoring, whose pods alone may reach the metrics ports; absent: `<namespace>-monitoring`
     #[schemars(extend("format" = "dns-label"))]
     pub namespace: String,
+}
+
+/// The Pod Security Standard that a namespace enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// Everything is allowed: what agents need that read the node's files.
+    Privileged,
+    /// Known ways to more rights are closed.
+    Baseline,
+    /// Whatever is not needed is closed.
+    Restricted,
+}
+
+impl PodSecurity {
+    /// Its name on a namespace's label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
+            Self::Restricted => "restricted",
+        }
+    }
 }
 
 /// What happens to a pod for which no node fits a rule.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, Strictness};
+pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, PodSecurity, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
 pub use platform::{
     BuiltImage, ContainerRuntime, Delivery, Helm, ImagePrograms, Images, Kind, Minikube,
@@ -23,7 +23,8 @@ pub use platform::{
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
 pub(crate) use release::is_path;
 pub use release::{
-    ChartProblem, ChartSource, Detect, NotAName, OWN_CHARTS, REDIS_CHART, Release, ReleaseName,
+    ChartAccess, ChartProblem, ChartSource, Detect, MadeSecret, NotAName, OWN_CHARTS, REDIS_CHART,
+    Release, ReleaseName, is_loopback,
 };
 pub use scaling::{
     ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,

@@ -2,7 +2,7 @@
 //! None of it shows in a manifest, but for the names of images.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -288,6 +288,9 @@ pub struct Helm {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub program: Option<String>,
+    /// Folder that `kedactl charts pull --to` wrote; a chart that is in it is not fetched
+    #[serde(default)]
+    pub vendored: Option<PathBuf>,
 }
 
 impl Config {

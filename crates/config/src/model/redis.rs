@@ -10,6 +10,10 @@ use super::{Resources, Strictness};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Redis {
+    /// Which chart runs it in a cluster: `own`, `bitnami`, or a file of the project's,
+    /// `values/releases/redis/<profile>.yaml`
+    #[schemars(extend("format" = "dns-label"))]
+    pub profile: String,
     /// Name by which the Sentinels know the master
     #[schemars(extend("format" = "queue-name"))]
     pub master: String,

@@ -2,7 +2,9 @@
 //! Must not read a file: paths stay paths until a driver needs them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Text;
 use crate::format;
 
 /// Name of a release; what helm accepts: lower-case letters, digits and dashes, 1 to 53 of them, no dash at either end.
@@ -112,10 +115,17 @@ pub struct Release {
     /// Releases that must be ready first
     #[serde(default)]
     pub depends_on: Vec<ReleaseName>,
-    /// Which of several ways to provide the same thing this is
+    /// SHA-256 of the chart's archive, `sha256:…`: another one is refused
     #[serde(default)]
-    #[schemars(length(min = 1))]
-    pub profile: Option<String>,
+    #[schemars(extend("format" = "digest"))]
+    pub digest: Option<String>,
+    /// How the chart's source lets us in
+    #[serde(default)]
+    pub access: ChartAccess,
+    /// Secrets that are there before the release, in its namespace, by name: made once, then left as they are
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "dns-name"))]
+    pub secrets: BTreeMap<String, MadeSecret>,
     /// Leave out what the chart has in `crds/`: somebody else applies it
     #[serde(default)]
     pub skip_crds: bool,
@@ -130,6 +140,36 @@ pub struct Release {
     /// Objects that say that the cluster has this already; then it is left alone
     #[serde(default)]
     pub detect: Vec<Detect>,
+}
+
+/// How the source of a chart lets us in. Logins of `docker login` count for `oci://` without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChartAccess {
+    /// User at the source
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub username: Option<String>,
+    /// File that holds the password
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// File with the certificates of authorities that the source's certificate is from
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A Secret that is made before a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MadeSecret {
+    /// Texts that are no secrets, by key
+    #[serde(default)]
+    #[schemars(extend("x-keys" = "secret-key"))]
+    pub given: BTreeMap<String, Text>,
+    /// Keys whose text is drawn: 32 letters and digits
+    #[serde(default)]
+    #[schemars(extend("x-items" = "secret-key"))]
+    pub random: Vec<String>,
 }
 
 /// An object whose presence on the cluster makes a release unnecessary.
@@ -187,6 +227,21 @@ pub const OWN_CHARTS: &[&str] = &[REDIS_CHART];
 /// Our own chart of Redis with Sentinels.
 pub const REDIS_CHART: &str = "redis-sentinel";
 
+/// The template that tells Bitnami's chart what the section `redis` says.
+pub(crate) const BITNAMI_TEMPLATE: &str = "releases/redis/bitnami.yaml.hbs";
+
+/// Whether an address, `[scheme://]host[:port][/path]`, is one of this machine: plain HTTP is spoken to it alone.
+pub fn is_loopback(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or(rest);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let name = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
 impl Release {
     /// How long each of helm's own operations may take.
     pub fn timeout(&self) -> Duration {
@@ -234,6 +289,11 @@ impl Release {
     /// Whether it is our own chart of Redis.
     pub fn is_own_redis(&self) -> bool {
         self.repo.is_none() && self.chart == REDIS_CHART
+    }
+
+    /// Whether the section `redis` is told to Bitnami's chart.
+    pub fn is_bitnami_redis(&self) -> bool {
+        self.values_template.as_deref() == Some(BITNAMI_TEMPLATE)
     }
 }
 

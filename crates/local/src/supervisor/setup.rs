@@ -47,7 +47,15 @@ pub(crate) fn prepare(
         })
         .collect::<Result<_, _>>()?;
     let redis_password_file = layout.secrets().join("redis-password");
-    let sentinel_password_file = layout.secrets().join("sentinel-password");
+    // One key of the Secret holds one password.
+    let secret = &config.redis.secret;
+    let one = secret.password_key == secret.sentinel_password_key;
+    let sentinel_file = if one {
+        "redis-password"
+    } else {
+        "sentinel-password"
+    };
+    let sentinel_password_file = layout.secrets().join(sentinel_file);
     let redis_password = secrets::password(&redis_password_file)?;
     let sentinel_password = secrets::password(&sentinel_password_file)?;
     let address = |port: &u16| format!("127.0.0.1:{port}");
