@@ -273,6 +273,7 @@ fn an_image_is_pushed_and_a_password_is_never_shown() {
         htpasswd: Some(
             "me:$2b$04$yrbGMFi69LAg9uKTx2M9JuABbDfG3qFqBTOiUbjRxq5FbeMDgZ3zi\n".to_owned(),
         ),
+        ..RegistryOptions::default()
     });
     let password = context.write("password", "hunter2\n").display().to_string();
     let push = |user: &str| {

@@ -224,6 +224,15 @@ catalogue! {
     OtherCluster "KD0905" Error "a cluster of that name was made otherwise",
         "delete it where it is yours, or choose another name",
         "kind has a cluster of this name that was made from another configuration, or minikube a profile of it that is not what the values ask for. Neither is it changed, nor is another made in its place.";
+    ChartDigest "KD1001" Error "a chart is not the one that was pinned",
+        "find out who changed the archive; where it is meant, give the release the new `digest`",
+        "A release pins the SHA-256 of its chart's archive, or the lock of a folder of vendored charts does. The archive is another one, whatever its name and version say. Nothing of it was kept or used.";
+    ChartSource "KD1002" Unreachable "a chart's source did not give it",
+        "check that the address is reached from here; `kedactl charts pull --to DIR` on a machine that reaches it, and `helm.vendored`, do without it",
+        "The repository or registry was not reached, was busy for longer than a person would wait, or its download was cut each time. What is cut never counts as a chart.";
+    ChartFindings "KD1003" CheckFailed "charts and values do not work together",
+        "each finding above has the values that cure it; `kedactl charts check --fix FILE` writes them into a values file",
+        "`kedactl charts check` rendered the releases and found pairs of charts and values that are known to fail, before they are installed. Each names the issues in which others met it.";
     MinikubeFailed "KD1101" Error "minikube did not do what it was asked to",
         "the hint has minikube's own advice; `minikube logs -p PROFILE` says more, and logs of what could not be made are in the stack's folder",
         "minikube's exit codes name what it blames, ten to a source: itself, memory and disk, this machine, the internet, the driver, the engine, the network, a node, the container runtime, the control plane, a service.";

@@ -91,6 +91,8 @@ impl From<ToolError> for Error {
             ToolError::Conflict { .. } => Code::Ownership,
             ToolError::TooOld { .. } => Code::ToolTooOld,
             ToolError::Chart { .. } => Code::Chart,
+            ToolError::Digest { .. } => Code::ChartDigest,
+            ToolError::Fetch { .. } => Code::ChartSource,
             ToolError::Declaration { .. } | ToolError::Name { .. } | ToolError::Profile { .. } => {
                 Code::Config
             }

@@ -7,6 +7,7 @@ use kedactl_cluster::{
     Cluster, Data, DownOptions, Holder, Outcome as Gone, Removed, StoredRelease, Teardown,
     release_settled, stored_releases,
 };
+use kedactl_images::Credentials;
 use kedactl_plan::{Control, Sink, Step};
 use kedactl_tools::helm::{self, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
@@ -251,7 +252,9 @@ async fn stages(
     if stored.is_empty() {
         return Ok(Vec::new());
     }
-    let helm = releases::open(&request.home, record, cluster, &[], stop).await?;
+    // What goes needs no chart, so no login either.
+    let nobody = Credentials::Anonymous;
+    let helm = releases::open(&request.home, record, cluster, &nobody, &[], stop).await?;
     let mut gone = Vec::new();
     for release in in_order(record, stored) {
         go_on(stop)?;

@@ -2,12 +2,14 @@
 //! Must not touch a release that another stack or another tool made.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kedactl_cluster::{
     Adopt, Cluster, Error as ClusterError, MANAGED_BY, MANAGER, ObjectRef, STACK_LABEL, Stack,
     stored_release,
 };
 use kedactl_config::Config;
+use kedactl_images::Credentials;
 use kedactl_render::{Templates, release_values};
 use kedactl_tools::helm::{self, Helm};
 use kedactl_tools::{CancellationToken, Detect, Mask, Release, ReleaseName};
@@ -15,6 +17,9 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{Home, Record, StackError};
+
+/// How long one try to fetch a chart may take.
+pub(crate) const FETCH_WITHIN: Duration = Duration::from_mins(3);
 
 /// A release with everything that its values are made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,34 +201,59 @@ pub(crate) fn workloads(rendered: &[Json], namespace: &str) -> Vec<ObjectRef> {
     all
 }
 
+/// How helm is driven for a stack, as far as no cluster is needed.
+pub(crate) fn settings(home: &Home, config: &Config, credentials: &Credentials) -> helm::Settings {
+    let logins = match credentials {
+        Credentials::DockerConfig(file) => Some(file.clone()),
+        Credentials::Anonymous | Credentials::Given { .. } => None,
+    };
+    helm::Settings {
+        program: config.helm.program.as_ref().map(PathBuf::from),
+        state: home.helm(),
+        stack: home.stack().to_owned(),
+        run: std::process::id().to_string(),
+        cluster: None,
+        kube_version: None,
+        api_versions: Vec::new(),
+        registry_config: logins.filter(|file| file.is_file()),
+        vendored: config.helm.vendored.clone(),
+        fetch_within: FETCH_WITHIN,
+        mask: Mask::default(),
+    }
+}
+
+/// Version of a cluster's API server, as charts ask for it.
+pub(crate) fn kube_version(cluster: &Cluster) -> Option<String> {
+    let version = cluster.version().trim_start_matches('v').to_owned();
+    Some(version).filter(|version| !version.is_empty())
+}
+
 /// Opens helm for a stack, and for the releases whose values have a template.
 pub(crate) async fn open(
     home: &Home,
     record: &Record,
     cluster: &Cluster,
+    credentials: &Credentials,
     declared: &[Declared],
     stop: &CancellationToken,
 ) -> Result<Helm, StackError> {
     let settings = helm::Settings {
-        program: record.config.helm.program.as_ref().map(PathBuf::from),
-        state: home.helm(),
-        stack: home.stack().to_owned(),
-        run: std::process::id().to_string(),
         cluster: Some(helm::Cluster {
             kubeconfig: record.kubeconfig.clone(),
             context: record.context.clone(),
         }),
-        kube_version: Some(cluster.version().trim_start_matches('v').to_owned())
-            .filter(|version| !version.is_empty()),
-        api_versions: Vec::new(),
-        registry_config: None,
-        mask: Mask::default(),
+        kube_version: kube_version(cluster),
+        ..settings(home, &record.config, credentials)
     };
-    let mut helm = Helm::open(settings, stop).await?;
+    Ok(with_values(Helm::open(settings, stop).await?, declared))
+}
+
+/// Gives releases the values of their templates.
+pub(crate) fn with_values(mut helm: Helm, declared: &[Declared]) -> Helm {
     for it in declared {
         helm = helm.beneath(&it.name, it.below.clone());
     }
-    Ok(helm)
+    helm
 }
 
 /// What `up` would do with a release.

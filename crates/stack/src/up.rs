@@ -3,8 +3,10 @@
 
 mod ahead;
 mod nodes;
+mod secrets;
 
-pub(crate) use nodes::{kept, objects};
+pub(crate) use nodes::objects;
+pub(crate) use secrets::kept;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -2,6 +2,7 @@
 //!
 //! Law: it depends on no crate of the product, leaves nothing behind, and every wait has a deadline.
 
+mod charts;
 mod containerd;
 mod engines;
 mod flood;
@@ -15,13 +16,14 @@ mod sentinel_stack;
 mod tls;
 mod wait;
 
+pub use charts::{Asked, ChartServer, Fault, packed_chart};
 pub use containerd::Containerd;
 pub use engines::{DockerEngine, PodmanStorage};
 pub use flood::flood;
 pub use minikube::FakeMinikube;
 pub use ports::free_port;
 pub use process::Child;
-pub use program::{redis_has_tls, redis_program, skipped};
+pub use program::{helms, redis_has_tls, redis_program, skipped};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use registry::{Registry, RegistryOptions};
 pub use sentinel_stack::{SentinelOptions, SentinelStack};

@@ -1,8 +1,9 @@
-//! Which Redis the fixtures start: the one that `KEDACTL_TEST_REDIS_SERVER` names, else `redis-server`.
+//! Which programs the fixtures start: the Redis that `KEDACTL_TEST_REDIS_SERVER` names, else `redis-server`, and helm.
 //!
 //! It must not look for another one: a test run says with which server it ran.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -45,6 +46,23 @@ pub fn redis_has_tls() -> bool {
         skipped(&format!("{} has no TLS", redis_program()));
     }
     built_in
+}
+
+/// The real helms: those that `KEDACTL_TEST_HELM` lists, else the one in PATH; says so where there is none.
+pub fn helms() -> Vec<PathBuf> {
+    let list = |name: &str| std::env::var_os(name).unwrap_or_default();
+    let mut found: Vec<PathBuf> = std::env::split_paths(&list("KEDACTL_TEST_HELM"))
+        .filter(|path| path.is_file())
+        .collect();
+    if found.is_empty() {
+        let path = list("PATH");
+        let mut all = std::env::split_paths(&path).map(|folder| folder.join("helm"));
+        found.extend(all.find(|path| path.is_file()));
+    }
+    if found.is_empty() {
+        skipped("no helm is installed");
+    }
+    found
 }
 
 /// Says past the harness, which hides the output of what passes, that the present test proves nothing here.

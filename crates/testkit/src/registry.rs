@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::process::Child;
-use crate::{free_port, until};
+use crate::{Certificates, free_port, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -16,6 +16,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct RegistryOptions {
     /// One line of a htpasswd file (bcrypt); without it everybody may push.
     pub htpasswd: Option<String>,
+    /// Speak TLS with this certificate.
+    pub tls: Option<Certificates>,
 }
 
 /// A registry that is killed and removed on drop.
@@ -40,8 +42,13 @@ impl Registry {
         let root = dir.path().join("data");
         let mut conf = format!(
             "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: \"127.0.0.1:{port}\"}}\n",
-            root.display()
+             http: {{addr: \"127.0.0.1:{port}\"{}}}\n",
+            root.display(),
+            options.tls.as_ref().map_or_else(String::new, |tls| format!(
+                ", tls: {{certificate: {}, key: {}}}",
+                tls.cert().display(),
+                tls.key().display()
+            ))
         );
         if let Some(line) = &options.htpasswd {
             let file = dir.path().join("htpasswd");
@@ -60,7 +67,8 @@ impl Registry {
         let mut ended = false;
         until("docker-registry answers", START_TIMEOUT, || {
             ended = !this.child.is_running();
-            ended || this.get("/v2/", "").starts_with("HTTP/1.1 ")
+            // One that speaks TLS refuses what is not, and answers that way.
+            ended || this.get("/v2/", "").starts_with("HTTP/1.")
         });
         assert!(!ended, "docker-registry ended: {}", this.log());
         this

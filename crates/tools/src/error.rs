@@ -174,6 +174,30 @@ pub enum ToolError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A chart is not the one that was pinned.
+    #[error(
+        "chart {chart} is another one than was pinned: {wanted} was asked for, {found} is there"
+    )]
+    Digest {
+        /// The chart, or its archive.
+        chart: String,
+        /// The digest of the release or of the lock.
+        wanted: String,
+        /// The archive's.
+        found: String,
+    },
+    /// A chart's source did not give it.
+    #[error("chart {chart} could not be fetched from {source_address}{}: {said}", times(*tries))]
+    Fetch {
+        /// The chart.
+        chart: String,
+        /// Repository, or host of the registry.
+        source_address: String,
+        /// How often it was tried.
+        tries: u32,
+        /// Last words, masked.
+        said: String,
+    },
     /// A declared release is wrong.
     #[error("release {release}: {problem}")]
     Declaration {
@@ -212,6 +236,13 @@ pub enum ToolError {
     },
 }
 
+fn times(tries: u32) -> String {
+    match tries {
+        1 => String::new(),
+        tries => format!(" in {tries} tries"),
+    }
+}
+
 impl ToolError {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
@@ -244,7 +275,12 @@ impl ToolError {
                 "leave out that key to take the profile as it is, name another one with minikube.profile, or delete this one \
                  where it is yours: `minikube delete -p {name}`"
             ),
-            Self::Refused { said, .. } => return hint_of(said).map(str::to_owned),
+            Self::Refused { said, .. } | Self::Fetch { said, .. } => {
+                return hint_of(said).map(str::to_owned);
+            }
+            Self::Digest { .. } => {
+                "find out who changed the archive; where it is meant, give the release the new `digest`".to_owned()
+            }
             _ => return None,
         })
     }
@@ -291,6 +327,26 @@ fn hint_of(said: &str) -> Option<&'static str> {
         (
             "is forbidden",
             "the user of this kubeconfig lacks a permission: ask for it, or use another context",
+        ),
+        (
+            "401 Unauthorized",
+            "the source wants a login: give the release `access` with username and passwordFile, or run `docker login` for oci://",
+        ),
+        (
+            "status code 401",
+            "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
+        ),
+        (
+            "basic credential not found",
+            "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
+        ),
+        (
+            "certificate signed by unknown authority",
+            "name the file with the authority's certificate in the release's `access.caFile`",
+        ),
+        (
+            "not found in",
+            "the source has no chart of this name and version: check `chart` and `version` of the release",
         ),
         (
             "node(s) already exist",

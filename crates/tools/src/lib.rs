@@ -5,6 +5,7 @@
 
 mod charts;
 mod error;
+mod fetch;
 pub mod helm;
 pub mod kind;
 mod mask;
@@ -12,8 +13,11 @@ pub mod minikube;
 mod private;
 mod release;
 
-pub use charts::{Chart, EMBEDDED_CHARTS, embedded};
+pub use charts::{
+    About, Chart, EMBEDDED_CHARTS, LOCK, Locked, Place, Store, Vendored, embedded, own_values,
+};
 pub use error::{Action, ToolError};
+pub use fetch::{Came, Pulled};
 pub use kedactl_config::{ChartSource, Detect, Release, ReleaseName};
 pub use kedactl_exec::CancellationToken;
 pub use mask::Mask;

@@ -74,6 +74,7 @@ fn an_image_and_its_bill_of_materials_arrive_and_nothing_is_sent_twice() {
 fn a_login_is_taken_from_dockers_file_or_given_and_a_wrong_one_is_refused() {
     let registry = Registry::start(&RegistryOptions {
         htpasswd: Some(HTPASSWD.to_owned()),
+        ..RegistryOptions::default()
     });
     let scratch = Scratch::new();
     let image = scratch.image("a");

@@ -8,7 +8,8 @@ use kedactl_config::Config;
 use kedactl_plan::{Done, Run};
 use serde_json::Value as Json;
 
-use super::nodes::{Ended, kept, objects, place_of, put};
+use super::nodes::{Ended, objects, place_of, put};
+use super::secrets::kept;
 use super::{Job, Results};
 use crate::job::{plural, until_stopped};
 use crate::place::Place;

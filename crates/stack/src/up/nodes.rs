@@ -1,12 +1,10 @@
 //! What each node of `up` does.
 //! Must not know when it runs: the graph does.
 
-use std::collections::BTreeMap;
-
 use kedactl_cluster::{
     Applied as ClusterApplied, LoadBalancer, Made, ObjectRef, Options, Phase, Policy, ReadyOptions,
-    Run as ClusterRun, Secrets, Stack, Wanted, ensure_secret, forget_interrupted, phase,
-    read_secret, ready, release_settled, stored_releases,
+    Run as ClusterRun, Stack, ensure_secret, forget_interrupted, phase, ready, release_settled,
+    stored_releases,
 };
 use kedactl_config::{Config, ServiceType};
 use kedactl_plan::{Control, Done, Run, Step};
@@ -14,15 +12,13 @@ use kedactl_tools::helm::{self, Applied, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
 
+use super::secrets::{kept, made_secrets, secrets};
 use super::{Job, Results};
 use crate::images::{self, Built};
 use crate::job::{plural, told, until_stopped};
 use crate::place::{self, Place};
 use crate::releases::{self, Declared, Standing};
 use crate::{Record, StackError, pins, tunnel};
-
-/// Letters and digits of a generated password: 190 bits.
-const PASSWORD: usize = 32;
 
 pub(super) type Ended = Result<Done<()>, StackError>;
 
@@ -133,19 +129,14 @@ impl Job<'_> {
             .await?;
         let mut note = changes(&applied);
         let mut wrote = applied.iter().any(ClusterApplied::changed);
-        if let Some(secret) = redis_secret(&built.config) {
-            let stack = place.record.stack(&self.request.home)?;
-            let wanted = passwords(&built.config);
-            let (_, made) = ensure_secret(
-                &place.cluster,
-                &stack,
-                &built.config.namespace,
-                secret,
-                &wanted,
-            )
-            .await?;
-            wrote |= made != Made::Unchanged;
-            note = format!("{note}; Secret {secret} {}", word(made));
+        let stack = place.record.stack(&self.request.home)?;
+        let survey = done.survey.get().ok_or(StackError::Stopped)?;
+        for secret in made_secrets(&built.config, &|name| survey.is_ours(name)) {
+            let (namespace, name) = (&secret.namespace, &secret.name);
+            let ensured =
+                ensure_secret(&place.cluster, &stack, namespace, name, &secret.wanted).await?;
+            wrote |= ensured.1 != Made::Unchanged;
+            note = format!("{note}; Secret {name} {}", word(ensured.1));
         }
         Ok(changed(note, wrote))
     }
@@ -307,8 +298,9 @@ impl Job<'_> {
         declared: &[Declared],
         stop: &CancellationToken,
     ) -> Result<Helm, StackError> {
-        let home = &self.request.home;
-        releases::open(home, &place.record, &place.cluster, declared, stop).await
+        let (home, credentials) = (&self.request.home, &self.request.credentials);
+        let (record, cluster) = (&place.record, &place.cluster);
+        releases::open(home, record, cluster, credentials, declared, stop).await
     }
 }
 
@@ -402,46 +394,6 @@ pub(crate) fn objects(
     let manifests = templates.render(config)?;
     let objects = manifests.objects.iter();
     Ok(objects.map(|it| it.object.to_json()).collect())
-}
-
-/// What belongs to the stack and is made once: the Secret with Redis' passwords.
-pub(crate) fn kept(config: &Config) -> Vec<ObjectRef> {
-    let secret = redis_secret(config);
-    let reference =
-        secret.map(|name| ObjectRef::new("v1", "Secret", Some(&config.namespace), name));
-    reference.into_iter().collect()
-}
-
-/// The Secret that is made here; a Redis from outside brings its own.
-fn redis_secret(config: &Config) -> Option<&str> {
-    let ours = config
-        .releases
-        .iter()
-        .any(|(name, release)| name.as_str() == "redis" && release.is_some());
-    ours.then_some(config.redis.secret.name.as_str())
-}
-
-fn passwords(config: &Config) -> BTreeMap<String, Wanted> {
-    let secret = &config.redis.secret;
-    let mut keys = vec![secret.password_key.clone()];
-    if config.redis.sentinels > 0 {
-        keys.push(secret.sentinel_password_key.clone());
-    }
-    keys.into_iter()
-        .map(|key| (key, Wanted::Random(PASSWORD)))
-        .collect()
-}
-
-/// What logs that are quoted must not show. Where the Secret cannot be read, there is nothing to hide yet.
-async fn secrets(place: &Place, config: &Config) -> Secrets {
-    let mut secrets = Secrets::default();
-    let name = &config.redis.secret.name;
-    if let Ok(Some(values)) = read_secret(&place.cluster, &config.namespace, name).await {
-        for value in values.values() {
-            secrets.add(value);
-        }
-    }
-    secrets
 }
 
 fn phase_of(object: &ObjectRef) -> Phase {

@@ -28,7 +28,7 @@ impl Helm {
     }
 
     /// Runs helm to a good end. A bad end is an error with its last words, masked.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         &self,
         action: Action,
         subject: &str,
@@ -46,7 +46,7 @@ impl Helm {
     }
 
     /// A call without a cluster.
-    pub(super) fn job(&self, args: &[&str]) -> Job {
+    pub(crate) fn job(&self, args: &[&str]) -> Job {
         let homes = self.settings.state.join("helm");
         let mut job = Job::new(&self.program)
             .about(&self.settings.state)

@@ -3,7 +3,6 @@
 
 mod apply;
 mod command;
-mod fetch;
 mod history;
 mod left;
 mod look;
@@ -15,6 +14,7 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kedactl_exec::{CancellationToken, find};
 use serde_json::{Map, Value};
@@ -50,6 +50,10 @@ pub struct Settings {
     pub api_versions: Vec<String>,
     /// Logins at registries, as helm and Docker keep them; `None`: no login.
     pub registry_config: Option<PathBuf>,
+    /// Folder of vendored archives; `None`: there is none.
+    pub vendored: Option<PathBuf>,
+    /// How long one try to fetch a chart may take.
+    pub fetch_within: Duration,
     /// What must not be seen in errors and events.
     pub mask: Mask,
 }
@@ -78,7 +82,7 @@ fn program(named: Option<&Path>) -> Result<PathBuf, ToolError> {
 pub struct Helm {
     program: PathBuf,
     version: Version,
-    settings: Settings,
+    pub(crate) settings: Settings,
     beneath: BTreeMap<ReleaseName, Map<String, Value>>,
 }
 

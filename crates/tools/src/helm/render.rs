@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use kedactl_exec::CancellationToken;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Helm;
 use super::marks::Marks;
@@ -48,6 +48,32 @@ impl Prepared {
 }
 
 impl Helm {
+    /// The values that a release is given, in one map: its template's, its files', its own; `null` stays, as it deletes.
+    pub fn given(
+        &self,
+        name: &ReleaseName,
+        release: &Release,
+    ) -> Result<Map<String, Value>, ToolError> {
+        let mut given = Value::Object(self.beneath.get(name).cloned().unwrap_or_default());
+        for file in &release.values_files {
+            let text = String::from_utf8_lossy(&read(file)?).into_owned();
+            let documents = kedactl_config::documents(&text).map_err(|(line, problem)| {
+                ToolError::Declaration {
+                    release: name.to_string(),
+                    problem: format!("{}:{line}: {problem}", file.display()),
+                }
+            })?;
+            for document in documents {
+                lay(&mut given, document);
+            }
+        }
+        lay(&mut given, Value::Object(release.values.clone()));
+        match given {
+            Value::Object(given) => Ok(given),
+            _ => Ok(Map::new()),
+        }
+    }
+
     /// Renders a release as a first install would.
     pub async fn render(
         &self,
@@ -145,5 +171,17 @@ impl Helm {
             objects,
             text,
         })
+    }
+}
+
+/// Lays values over others as helm does: maps merge, everything else replaces.
+fn lay(below: &mut Value, over: Value) {
+    match (below, over) {
+        (Value::Object(below), Value::Object(over)) => {
+            for (key, value) in over {
+                lay(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (below, over) => *below = over,
     }
 }

@@ -100,6 +100,8 @@ impl Lab {
             kube_version: Some("1.34.0".to_owned()),
             api_versions: Vec::new(),
             registry_config: None,
+            vendored: None,
+            fetch_within: std::time::Duration::from_mins(1),
             mask: Mask::default(),
         };
         Helm::open(settings, &CancellationToken::new())

@@ -10,6 +10,8 @@ mod kind;
 mod minikube;
 mod minikube_contract;
 mod network;
+mod profiles;
+mod pull;
 mod scripts;
 mod stack;
 mod support;

@@ -6,20 +6,7 @@ use std::path::{Path, PathBuf};
 use kedactl_tools::helm::{Cluster, Settings};
 use kedactl_tools::{Mask, Release, ReleaseName};
 
-/// The real helms: those that `KEDACTL_TEST_HELM` lists, else the one in PATH.
-pub(crate) fn helms() -> Vec<PathBuf> {
-    let listed = std::env::var_os("KEDACTL_TEST_HELM").unwrap_or_default();
-    let mut found: Vec<PathBuf> = std::env::split_paths(&listed)
-        .filter(|path| path.is_file())
-        .collect();
-    if found.is_empty() {
-        found.extend(kedactl_exec::find("helm"));
-    }
-    if found.is_empty() {
-        kedactl_testkit::skipped("no helm is installed");
-    }
-    found
-}
+pub(crate) use kedactl_testkit::helms;
 
 pub(crate) fn settings(program: PathBuf, state: &Path) -> Settings {
     Settings {
@@ -34,6 +21,8 @@ pub(crate) fn settings(program: PathBuf, state: &Path) -> Settings {
         kube_version: Some("1.34.0".to_owned()),
         api_versions: Vec::new(),
         registry_config: None,
+        vendored: None,
+        fetch_within: std::time::Duration::from_mins(1),
         mask: Mask::default(),
     }
 }

@@ -188,6 +188,7 @@ impl Trial {
     fn refused_push(&mut self) {
         let registry = Registry::start(&RegistryOptions {
             htpasswd: Some(format!("other:{}", "$2y$05$".to_owned() + &"a".repeat(53))),
+            ..RegistryOptions::default()
         });
         let login = format!("user:{OF_A_REGISTRY}");
         let login = base64::engine::general_purpose::STANDARD.encode(login);

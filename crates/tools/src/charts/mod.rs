@@ -1,6 +1,10 @@
 //! Charts as files: our own, built in, and what a folder or an archive holds, by digest.
 //! Must not fetch anything, and must give the same digest for the same files wherever they lie.
 
+mod archive;
+mod store;
+mod vendored;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +13,14 @@ use sha2::{Digest as _, Sha256};
 use crate::ToolError;
 use crate::private::{read, replace};
 
+pub use archive::{About, own_values};
+pub(crate) use store::Wanted;
+pub use store::{Place, Store};
+pub use vendored::{LOCK, Locked, Vendored};
+
 macro_rules! chart_files {
     ($chart:literal: $($file:literal),* $(,)?) => {
-        &[$(($file, include_str!(concat!("../../../templates/charts/", $chart, "/", $file)))),*]
+        &[$(($file, include_str!(concat!("../../../../templates/charts/", $chart, "/", $file)))),*]
     };
 }
 
@@ -83,6 +92,24 @@ impl Chart {
             path: path.to_owned(),
             digest,
         })
+    }
+
+    /// What it says of itself.
+    pub fn about(&self) -> Result<About, ToolError> {
+        About::at(&self.path)
+    }
+
+    /// Refuses where it is not the archive of this digest, `sha256:…`.
+    pub(crate) fn expect(&self, digest: Option<&str>) -> Result<(), ToolError> {
+        let found = format!("sha256:{}", self.digest);
+        match digest {
+            Some(wanted) if wanted != found => Err(ToolError::Digest {
+                chart: self.path.display().to_string(),
+                wanted: wanted.to_owned(),
+                found,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// One of our own charts, written below a folder under its digest; what stands there already is kept.
