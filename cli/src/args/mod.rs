@@ -7,6 +7,7 @@
     reason = "doc comments are the words of --help, where backticks would be shown"
 )]
 
+mod charts;
 mod ci;
 mod images;
 mod inspect;
@@ -15,6 +16,7 @@ mod load;
 mod stack;
 mod tunnel;
 
+pub use charts::{ChartsArgs, ChartsCheckArgs, ChartsCommand, ChartsListArgs, ChartsPullArgs};
 pub use ci::CiArgs;
 pub use images::{
     ImagesArgs, ImagesBuildArgs, ImagesCommand, ImagesLoadArgs, ImagesPushArgs, ImagesTarget,
@@ -154,6 +156,8 @@ pub enum Command {
     Queue(QueueArgs),
     /// Build, load and push container images
     Images(ImagesArgs),
+    /// Fetch, list and check the charts of the releases
+    Charts(ChartsArgs),
     /// Act on Redis
     Redis(RedisArgs),
     /// Check this machine and the stack, with a cure for each finding

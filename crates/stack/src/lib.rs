@@ -3,6 +3,7 @@
 //! Law: it composes the crates that do the work and does none itself: no request to an API server, no command line,
 //! no Redis key is spelled here. A long job is one graph with one event stream. The only file it writes is the record.
 
+pub mod charts;
 mod choose;
 mod doctor;
 mod down;
