@@ -236,7 +236,7 @@ fn what_is_said_wins_and_what_is_recorded_is_asked_no_more() {
         machine.calls()
     );
     // Processes of an earlier run, or their data.
-    std::fs::create_dir_all(machine.context.dir().join("state/local/mine/data")).unwrap();
+    std::fs::create_dir_all(machine.context.dir().join("state/local/mine/data/redis-0")).unwrap();
     let head = machine.head(&["--stack", "mine"]);
     assert_eq!(
         head,

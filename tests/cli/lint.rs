@@ -206,7 +206,13 @@ fn up_says_which_program_a_provider_needs() {
     }
     let missing = missing.map(|word| word.replace("kind.program", "minikube.program"));
     let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
-    let outcome = context.run(&[&["up", "--provider", "minikube"][..], &missing].concat());
+    let outcome = context.run(
+        &[
+            &["up", "--stack", "other", "--provider", "minikube"][..],
+            &missing,
+        ]
+        .concat(),
+    );
     let end = "hint: install minikube, or name its path in minikube.program\n";
     assert!(outcome.expect(1).stderr.ends_with(end));
 }

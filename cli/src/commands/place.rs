@@ -40,9 +40,9 @@ pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Res
     let home = context.home(&name)?;
     let record = Record::read(&home)?;
     let dir = context.dir_of(&name)?;
-    // A run that was refused leaves a folder, and nothing in it that anybody would miss.
-    let local = ["state.json", "data"].map(|it| dir.join(it).exists());
-    let local = local.contains(&true);
+    // A run that was refused leaves folders, and nothing in them that anybody would miss.
+    let data = std::fs::read_dir(dir.join("data")).is_ok_and(|mut data| data.next().is_some());
+    let local = data || kedactl_local::read_state(&dir)?.is_some();
     let chosen = choose(&home, &loaded.config, record.as_ref(), local);
     let choice = block_on(async { Ok(chosen.await) })?;
     Ok(Chosen {

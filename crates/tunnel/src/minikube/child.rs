@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kedactl_exec::{ExecError, Job, last_words};
+use kedactl_exec::{Ended, ExecError, Job, last_words};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -77,11 +77,7 @@ impl Child {
             };
             match ended {
                 Ok(ended) => {
-                    let said = last_words(if ended.stderr.trim().is_empty() {
-                        &ended.stdout
-                    } else {
-                        &ended.stderr
-                    });
+                    let said = said(&ended);
                     if said.to_lowercase().contains("already running") {
                         return Err(TunnelError::OtherMinikube {
                             profile: self.profile.clone(),
@@ -114,6 +110,20 @@ impl Child {
     fn set(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
+}
+
+/// Why it ended: its own line about that, which stands above a box with the address of its issue tracker.
+fn said(ended: &Ended) -> String {
+    let error = ended.stderr.lines();
+    let error = error.filter_map(|line| line.split_once("Exiting due to "));
+    if let Some((_, error)) = error.last() {
+        return error.trim().to_owned();
+    }
+    last_words(if ended.stderr.trim().is_empty() {
+        &ended.stdout
+    } else {
+        &ended.stderr
+    })
 }
 
 /// Reads the block that minikube prints whenever its state changes.
