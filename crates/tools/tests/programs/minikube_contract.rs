@@ -22,7 +22,7 @@ fn both(directory: &Path) -> Vec<(&'static str, PathBuf)> {
     match named.or_else(|| find("minikube").ok()) {
         Some(real) => all.push(("the real one", at_home(directory, &real))),
         None => {
-            skipped("no minikube is installed: the contract is asked of the scripted one alone")
+            skipped("no minikube is installed: the contract is asked of the scripted one alone");
         }
     }
     all

@@ -114,9 +114,9 @@ impl Child {
 
 /// Why it ended: its own line about that, which stands above a box with the address of its issue tracker.
 fn said(ended: &Ended) -> String {
-    let error = ended.stderr.lines();
-    let error = error.filter_map(|line| line.split_once("Exiting due to "));
-    if let Some((_, error)) = error.last() {
+    let error = ended.stderr.lines().rev();
+    let mut error = error.filter_map(|line| line.split_once("Exiting due to "));
+    if let Some((_, error)) = error.next() {
         return error.trim().to_owned();
     }
     last_words(if ended.stderr.trim().is_empty() {
