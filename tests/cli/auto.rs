@@ -11,7 +11,8 @@ use kedactl_testkit::FakeMinikube;
 use kedactl_tests::Context;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A machine: its search path has these programs and no others.
 struct Machine {
