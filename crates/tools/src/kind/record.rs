@@ -55,6 +55,12 @@ impl Kind {
                 _ => {}
             }
         }
+        // Folders of other clusters' files are not empty, and stay.
+        for empty in [self.state.join("tmp"), self.state.clone()] {
+            if let Err(error) = fs::remove_dir(&empty) {
+                tracing::debug!(%error, "{} stays", empty.display());
+            }
+        }
         Ok(())
     }
 
