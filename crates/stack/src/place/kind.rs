@@ -60,8 +60,9 @@ pub(super) async fn ensure(
     if standing == Standing::Whole {
         return Ok(Kind::made_here(&home.kind(), name));
     }
+    driver.clear(&spec, standing, step, stop).await?;
     fit::check(config, step, stop).await?;
-    driver.make(&spec, standing, step, stop).await?;
+    driver.make(&spec, step, stop).await?;
     Ok(true)
 }
 

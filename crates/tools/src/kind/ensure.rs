@@ -173,21 +173,31 @@ impl Kind {
         })
     }
 
-    /// Makes the cluster, after what stands half made in its place has gone. Readiness is the caller's to wait for.
-    pub async fn make(
+    /// Deletes what a run that was cut off left in the cluster's place: its ports and its memory are needed again.
+    pub async fn clear(
         &self,
         spec: &Spec,
         standing: Standing,
         step: &Step<'_>,
         cancel: &CancellationToken,
     ) -> Result<(), ToolError> {
-        let (config, hash) = spec.labelled()?;
         if standing == Standing::HalfMade {
             let name = &spec.name;
             let note = format!("cluster {name} was left half made: deleting it and starting again");
             step.progress(0, None, note);
             self.delete(name, cancel).await?;
         }
+        Ok(())
+    }
+
+    /// Makes the cluster where there is none. Readiness is the caller's to wait for.
+    pub async fn make(
+        &self,
+        spec: &Spec,
+        step: &Step<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        let (config, hash) = spec.labelled()?;
         self.create(spec, &config, hash, step, cancel).await
     }
 

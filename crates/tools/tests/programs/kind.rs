@@ -89,7 +89,8 @@ impl Lab {
         let ask = async |_: &Path| seen.clone();
         let standing = self.kind.stands(spec, ask, &step, cancel).await?;
         if standing != Standing::Whole {
-            self.kind.make(spec, standing, &step, cancel).await?;
+            self.kind.clear(spec, standing, &step, cancel).await?;
+            self.kind.make(spec, &step, cancel).await?;
         }
         Ok(standing)
     }
