@@ -59,7 +59,9 @@ impl Helm {
             .env("NO_COLOR", "1")
             .env("HELM_CACHE_HOME", homes.join("cache"))
             .env("HELM_CONFIG_HOME", homes.join("config"))
-            .env("HELM_DATA_HOME", homes.join("data"));
+            .env("HELM_DATA_HOME", homes.join("data"))
+            // What a cluster can do is remembered beside the user's kubeconfig otherwise.
+            .env("KUBECACHEDIR", homes.join("cache/kube"));
         if let Some(logins) = &self.settings.registry_config {
             job = job.env("HELM_REGISTRY_CONFIG", logins);
         }
