@@ -6,7 +6,7 @@ use crate::args::{Global, Layers, Output, Settings};
 use crate::env::Env;
 use crate::error::{Code, Error};
 use crate::output::Printer;
-use kedactl_config::{Config, Loaded, Provider, Request, SetArg};
+use kedactl_config::{Config, Loaded, Provider, Request, SetArg, Whole};
 use kedactl_stack::Home;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,21 @@ impl Context {
         self.rooted(kedactl_config::load(&request, &read_file)?)
     }
 
+    /// Loads a configuration that was put together before, with layers on top, for a provider that was named elsewhere.
+    pub(crate) fn load_whole(
+        &self,
+        layers: &Layers,
+        whole: Whole,
+        provider: Option<&str>,
+    ) -> Result<Loaded, Error> {
+        let mut request = self.request(&layers.settings, &layers.files);
+        request.whole = Some(whole);
+        request.project = None;
+        let named = provider.map(|it| SetArg::Value(format!("provider={it}")));
+        request.sets.extend(named);
+        Ok(kedactl_config::load(&request, &read_file)?)
+    }
+
     /// Loads the configuration with these values files on top of the project's.
     pub(crate) fn load_with(
         &self,
@@ -73,6 +88,7 @@ impl Context {
         let texts = settings.set_string.iter().cloned().map(SetArg::Text);
         let files = settings.set_file.iter().cloned().map(SetArg::File);
         Request {
+            whole: None,
             env: settings.environment.clone().unwrap_or_default(),
             project: self.project(),
             files: values.to_vec(),

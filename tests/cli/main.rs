@@ -4,6 +4,7 @@
 
 mod api_server;
 mod auto;
+mod bundle;
 mod charts;
 mod config;
 mod documents;

@@ -7,6 +7,7 @@
     reason = "doc comments are the words of --help, where backticks would be shown"
 )]
 
+mod bundle;
 mod charts;
 mod ci;
 mod images;
@@ -16,6 +17,10 @@ mod load;
 mod stack;
 mod tunnel;
 
+pub use bundle::{
+    BundleArgs, BundleCommand, BundleCreateArgs, BundleImages, BundlePath, BundleRender, BundleUse,
+    BundleVerifyArgs,
+};
 pub use charts::{ChartsArgs, ChartsCheckArgs, ChartsCommand, ChartsListArgs, ChartsPullArgs};
 pub use ci::CiArgs;
 pub use images::{
@@ -156,6 +161,8 @@ pub enum Command {
     Queue(QueueArgs),
     /// Build, load and push container images
     Images(ImagesArgs),
+    /// Put everything that a stack needs into one bundle, for places without a network
+    Bundle(BundleArgs),
     /// Fetch, list and check the charts of the releases
     Charts(ChartsArgs),
     /// Act on Redis

@@ -27,6 +27,8 @@ pub struct UpArgs {
     #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
+    pub from: super::BundleUse,
+    #[command(flatten)]
     pub layers: super::Layers,
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -84,6 +86,8 @@ pub enum Adopt {
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
+    pub from: super::BundleUse,
+    #[command(flatten)]
     pub layers: super::Layers,
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -102,6 +106,8 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct DiffArgs {
+    #[command(flatten)]
+    pub from: super::BundleUse,
     #[command(flatten)]
     pub layers: super::Layers,
     #[command(flatten)]

@@ -44,6 +44,10 @@ pub(super) fn take(
     let mut taken = if Record::read(&home)?.is_some() {
         cluster(context, args, home, readers, spared)?
     } else {
+        if args.purge {
+            // A run that was refused may have unpacked a bundle, whose values may hold secrets.
+            Record::remove(&home)?;
+        }
         local(context, name, args, readers, spared)?
     };
     taken.value["schema"] = "kedactl.down/v1".into();

@@ -2,6 +2,7 @@
 //!
 //! A command adapts; it must not decide.
 
+mod bundle;
 mod charts;
 mod ci;
 mod completions;
@@ -48,6 +49,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Logs(args) => logs::logs(context, &args),
         Command::Queue(args) => queue::queue(context, args),
         Command::Images(args) => images::images(context, &args),
+        Command::Bundle(args) => bundle::bundle(context, &args),
         Command::Charts(args) => charts::charts(context, &args),
         Command::Redis(args) => redis::redis(context, &args),
         Command::Doctor(args) => doctor::doctor(context, &args),

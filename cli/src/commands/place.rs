@@ -9,6 +9,7 @@ use crate::error::{Code, Error};
 use kedactl_cluster::Adopt as Take;
 use kedactl_config::{Config, Loaded, Provider as Kind};
 use kedactl_images::Credentials;
+use kedactl_render::Templates;
 use kedactl_stack::{Choice, Home, Record, Request, Way, choose};
 use std::path::Path;
 use std::time::Duration;
@@ -19,16 +20,21 @@ pub(super) struct Chosen {
     pub(super) choice: Option<Choice>,
 }
 
-/// Loads the configuration for the provider that is meant: the option's, the configuration's, the recorded one, else the one
-/// that fits this machine best.
-pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Result<Chosen, Error> {
-    let named = match place.provider {
+/// The provider that the option names.
+pub(super) fn named(provider: Provider) -> Option<Kind> {
+    match provider {
         Provider::Auto => None,
         Provider::Local => Some(Kind::Local),
         Provider::Kind => Some(Kind::Kind),
         Provider::Minikube => Some(Kind::Minikube),
         Provider::Context => Some(Kind::Context),
-    };
+    }
+}
+
+/// Loads the configuration for the provider that is meant: the option's, the configuration's, the recorded one, else the one
+/// that fits this machine best.
+pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Result<Chosen, Error> {
+    let named = named(place.provider);
     let loaded = context.load_for(layers, named)?;
     if loaded.config.provider != Kind::Auto || named.is_some() {
         return Ok(Chosen {
@@ -111,6 +117,7 @@ pub(super) fn not_on_a_cluster(context: &Context, name: &str) -> Result<(), Erro
 pub(super) fn request(
     context: &Context,
     config: Config,
+    templates: Templates,
     place: &PlaceArgs,
     ownership: &OwnershipArgs,
 ) -> Result<Request, Error> {
@@ -119,7 +126,6 @@ pub(super) fn request(
         let message = format!("stack {} runs on this machine already", home.stack());
         return Err(Error::new(Code::Elsewhere, message));
     }
-    let templates = super::render::templates(context, &config)?;
     let docker = context.env.docker_config();
     Ok(Request {
         home,
@@ -142,5 +148,7 @@ pub(super) fn request(
         who: context.env.who(),
         within: Duration::MAX,
         plan: None,
+        bundle: None,
+        outside: Vec::new(),
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! It must not write to a cluster.
 
-use super::{block_on_job, place};
-use crate::args::{DiffArgs, Layers, OwnershipArgs, PlaceArgs, PlanArgs};
+use super::{block_on_job, bundle, place};
+use crate::args::{BundleUse, DiffArgs, Layers, OwnershipArgs, PlaceArgs, PlanArgs};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::{Readers, follow, view};
@@ -12,7 +12,12 @@ use kedactl_plan::Control;
 use kedactl_stack::{Look, Request};
 
 pub(crate) fn plan(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
-    let request = request(context, &args.layers, &args.place, &args.ownership)?;
+    let request = request(
+        context,
+        &args.from,
+        &args.layers,
+        (&args.place, &args.ownership),
+    )?;
     if args.graph {
         let shape = kedactl_stack::shape(&request)?;
         let text = if context.json() {
@@ -38,7 +43,12 @@ pub(crate) fn plan(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
 }
 
 pub(crate) fn diff(context: &Context, args: &DiffArgs) -> Result<Exit, Error> {
-    let request = request(context, &args.layers, &args.place, &args.ownership)?;
+    let request = request(
+        context,
+        &args.from,
+        &args.layers,
+        (&args.place, &args.ownership),
+    )?;
     let look = look(context, &request)?;
     show(
         context,
@@ -52,17 +62,21 @@ pub(crate) fn diff(context: &Context, args: &DiffArgs) -> Result<Exit, Error> {
 
 fn request(
     context: &Context,
+    from: &BundleUse,
     layers: &Layers,
-    at: &PlaceArgs,
-    ownership: &OwnershipArgs,
+    (at, ownership): (&PlaceArgs, &OwnershipArgs),
 ) -> Result<Request, Error> {
+    if let Some(request) = bundle::request(context, from, layers, (at, ownership))? {
+        return Ok(request);
+    }
     let loaded = place::load(context, layers, at)?.loaded;
     if matches!(loaded.config.provider, Provider::Auto | Provider::Local) {
         let message = "the provider local compares by itself: `up` changes what differs";
         return Err(Error::new(Code::Usage, message)
             .hint("add --provider context, kind or minikube for a cluster"));
     }
-    place::request(context, loaded.config, at, ownership)
+    let templates = super::render::templates(context, &loaded.config)?;
+    place::request(context, loaded.config, templates, at, ownership)
 }
 
 fn look(context: &Context, request: &Request) -> Result<Look, Error> {

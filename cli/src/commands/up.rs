@@ -3,7 +3,7 @@
 //! It must not decide what has to change: the provider compares.
 
 use super::place::Chosen;
-use super::{block_on, place, verify};
+use super::{block_on, bundle, place, verify};
 use crate::args::UpArgs;
 use crate::context::Context;
 use crate::error::{Error, Exit};
@@ -30,6 +30,15 @@ pub(super) struct Brought {
 }
 
 pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
+    let at = (&args.place, &args.ownership);
+    if let Some(request) = bundle::request(context, &args.from, &args.layers, at)? {
+        if args.verify {
+            verify::possible(&request.config)?;
+        }
+        let readers = Readers::new(args.stream.events.as_ref())?;
+        let brought = cluster(context, args, request, None, readers)?;
+        return end(context, args, brought);
+    }
     let chosen = place::load(context, &args.layers, &args.place)?;
     if args.verify {
         verify::possible(&chosen.loaded.config)?;
@@ -48,7 +57,18 @@ pub(super) fn bring(
 ) -> Result<Brought, Error> {
     match chosen.loaded.config.provider {
         Provider::Auto | Provider::Local => local(context, args, chosen, readers),
-        _ => cluster(context, args, chosen, readers),
+        _ => {
+            let Chosen { loaded, choice } = chosen;
+            let templates = super::render::templates(context, &loaded.config)?;
+            let request = place::request(
+                context,
+                loaded.config,
+                templates,
+                &args.place,
+                &args.ownership,
+            )?;
+            cluster(context, args, request, choice, readers)
+        }
     }
 }
 
@@ -93,11 +113,10 @@ fn local(
 fn cluster(
     context: &Context,
     args: &UpArgs,
-    chosen: Chosen,
+    mut request: kedactl_stack::Request,
+    choice: Option<Choice>,
     readers: Readers,
 ) -> Result<Brought, Error> {
-    let Chosen { loaded, choice } = chosen;
-    let mut request = place::request(context, loaded.config, &args.place, &args.ownership)?;
     request.within = args.timeout.unwrap_or(CLUSTER_WITHIN);
     if let Some(path) = &args.plan {
         request.plan = Some(kedactl_cluster::Plan::load(path)?);

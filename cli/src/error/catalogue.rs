@@ -245,6 +245,15 @@ catalogue! {
     RouteLeft "KD1104" Error "`minikube tunnel` had to be killed",
         "the next `minikube tunnel` of the profile removes the route; `ip route` shows it",
         "It was sent SIGINT, the one signal that it hears, and did not end in time. A kill leaves the route that it added.";
+    NotHad "KD1201" Error "an image could not be had",
+        "check its name and platform; --from-archive FILE takes it from a file of `docker save`",
+        "A bundle needs every image that its objects lead to. No registry and no file gave this one, gave it for another platform, or gave other bytes than it said. Nothing is left out in silence.";
+    NoBundle "KD1202" Config "a file is no bundle that can be used",
+        "`kedactl bundle create PATH` makes one; use the kedactl that made it",
+        "The path leads to no bundle, or to one that another version of kedactl made: its charts and values were written for that one.";
+    BundleIncomplete "KD1203" CheckFailed "a bundle is not whole or not enough",
+        "make the bundle again; each finding says what is missing",
+        "A blob of the bundle is missing or was changed, or something that the configuration leads to is not inside: a chart, or an image of some object. Without a network it could not be had later.";
     Recipe "KD1301" Error "an image cannot be made from its recipe",
         "the message says what is missing; docs/foreign-workers.md has a recipe that works",
         "images.recipes says what the worker's image is made from: programs of this machine, a Python interpreter, packages that are pinned by hashes, files. The interpreter does not answer, or pip could not fetch the packages.";

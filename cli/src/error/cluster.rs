@@ -25,12 +25,14 @@ impl From<StackError> for Error {
             StackError::OutOfReach { .. } => Code::Redis,
             StackError::Failover(_) => Code::Failover,
             StackError::NoAddress { .. } => Code::NoAddress,
+            StackError::Outside { .. } => Code::BundleIncomplete,
             StackError::Graph(_) => Code::Internal,
             StackError::Exec(error) => of_exec(error),
             StackError::Render(_)
             | StackError::Cluster(_)
             | StackError::Tool(_)
             | StackError::Image(_)
+            | StackError::Bundle(_)
             | StackError::Tunnel(_)
             | StackError::Queue(_) => return of_part(error),
         };
@@ -46,6 +48,7 @@ fn of_part(error: StackError) -> Error {
         StackError::Cluster(error) => error.into(),
         StackError::Tool(error) => error.into(),
         StackError::Image(error) => error.into(),
+        StackError::Bundle(error) => (*error).into(),
         StackError::Tunnel(error) => error.into(),
         StackError::Queue(error) => error.into(),
         other => Error::new(Code::Internal, other.to_string()),

@@ -3,6 +3,7 @@
 //! It must not change messages: the library names what happened, this names how it counts.
 
 use super::{Code, Error};
+use kedactl_bundle::BundleError;
 use kedactl_config::ConfigError;
 use kedactl_images::ImageError;
 use kedactl_local::LocalError;
@@ -47,7 +48,39 @@ impl From<ImageError> for Error {
             ImageError::NotLoaded { .. } => Code::NotLoaded,
             ImageError::Registry { .. }
             | ImageError::NotPushed { .. }
+            | ImageError::PartOfList { .. }
             | ImageError::Credentials { .. } => Code::Registry,
+            ImageError::OtherBytes { .. }
+            | ImageError::NoPlatform { .. }
+            | ImageError::NoImage { .. }
+            | ImageError::Archive { .. } => Code::NotHad,
+        };
+        let hint = error.hint();
+        let out = Self::new(code, error.to_string()).source(error);
+        match hint {
+            Some(hint) => out.hint(hint),
+            None => out,
+        }
+    }
+}
+
+impl From<BundleError> for Error {
+    fn from(error: BundleError) -> Self {
+        let code = match &error {
+            BundleError::NotHad { .. } | BundleError::NoName { .. } => Code::NotHad,
+            BundleError::NoBundle { .. } | BundleError::Foreign { .. } => Code::NoBundle,
+            BundleError::Fetched { .. } => Code::BundleIncomplete,
+            BundleError::Taken { .. } => Code::Usage,
+            BundleError::Chart { .. } => Code::Chart,
+            BundleError::File { .. } => Code::Io,
+            BundleError::Image(_) | BundleError::Tool(_) | BundleError::Render(_) => {
+                return match error {
+                    BundleError::Image(error) => error.into(),
+                    BundleError::Tool(error) => error.into(),
+                    BundleError::Render(error) => error.into(),
+                    other => Self::new(Code::Internal, other.to_string()),
+                };
+            }
         };
         let hint = error.hint();
         let out = Self::new(code, error.to_string()).source(error);

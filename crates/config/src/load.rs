@@ -39,9 +39,21 @@ pub enum SetArg {
     File(String),
 }
 
+/// A whole configuration that was put together before, as of a bundle: it stands in the place of everything built in, of the
+/// environment and of the project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Whole {
+    /// Its values, all of them.
+    pub values: Json,
+    /// What it is called in messages; relative paths in it are read from this file's folder.
+    pub file: PathBuf,
+}
+
 /// What to load.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    /// A configuration that is complete; `env` and `project` have no effect with it.
+    pub whole: Option<Whole>,
     /// Name of the environment: `values/env/<env>.yaml`; empty: the one of the provider that the other layers name.
     pub env: String,
     /// Folder of the project; its `values/` wins over the embedded files and its `kedactl.yaml` is a layer.
@@ -155,6 +167,12 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     fn gather(&mut self, request: &Request) {
+        if let Some(whole) = &request.whole {
+            self.layers
+                .push(provider::whole(&whole.values, &whole.file));
+            self.above(request, None);
+            return;
+        }
         let project = request.project.as_deref();
         for release in embedded::releases() {
             self.values(release, Layer::Base, project);
@@ -165,16 +183,7 @@ impl Sources<'_> {
         if let Some(project) = project {
             self.project(project);
         }
-        for file in &request.files {
-            self.file(file, project);
-        }
-        for arg in &request.sets {
-            let tree = set::tree(arg, self.files);
-            self.take(tree);
-        }
-        if let Some(json) = &request.provider {
-            self.layers.push(provider::tree(json));
-        }
+        self.above(request, project);
         let above = self.layers.split_off(below);
         match request.env.as_str() {
             "" => {
@@ -216,6 +225,20 @@ impl Sources<'_> {
             self.profiles.extend(read);
         }
         self.layers = layers;
+    }
+
+    /// What a run adds: files, single values, and what the program itself decides.
+    fn above(&mut self, request: &Request, project: Option<&Path>) {
+        for file in &request.files {
+            self.file(file, project);
+        }
+        for arg in &request.sets {
+            let tree = set::tree(arg, self.files);
+            self.take(tree);
+        }
+        if let Some(json) = &request.provider {
+            self.layers.push(provider::tree(json));
+        }
     }
 
     fn take(&mut self, tree: Result<Node, Problem>) {

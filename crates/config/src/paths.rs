@@ -61,7 +61,10 @@ fn is_file(template: &str) -> bool {
 fn folder(origin: &Origin, request: &Request) -> PathBuf {
     let here = request.here.clone().unwrap_or_default();
     let file = Path::new(&*origin.file);
-    let project = request.project.as_deref();
+    let project = request
+        .project
+        .as_deref()
+        .filter(|_| request.whole.is_none());
     let below = match (origin.layer, project) {
         (Layer::Set | Layer::Provider, _) => Path::new(""),
         (Layer::Base | Layer::Env | Layer::Project, Some(project)) => project,

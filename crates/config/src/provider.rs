@@ -1,6 +1,8 @@
-//! The last layer: values that the program itself decides, such as ports that it found free.
+//! Layers that come as JSON: values that the program itself decides, such as ports that it found free, and a configuration that
+//! was put together before.
 //! Takes JSON; reads no file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -13,6 +15,17 @@ pub(crate) fn tree(json: &Json) -> Node {
     let origin = Origin {
         layer: Layer::Provider,
         file: Arc::from("provider"),
+        line: 0,
+        column: 0,
+    };
+    node(json, &origin)
+}
+
+/// JSON as the lowest layer, of a file that has no lines.
+pub(crate) fn whole(json: &Json, file: &Path) -> Node {
+    let origin = Origin {
+        layer: Layer::Base,
+        file: file.display().to_string().into(),
         line: 0,
         column: 0,
     };

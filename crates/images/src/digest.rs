@@ -96,6 +96,11 @@ impl<W: Write> Hashing<W> {
         }
     }
 
+    /// How much was written until now.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The digest and size of what was written, and the writer below.
     pub(crate) fn finish(self) -> (Digest, u64, W) {
         (

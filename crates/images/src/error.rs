@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kedactl_exec::ExecError;
 use oci_client::errors::OciDistributionError;
 
-use crate::{Digest, Reference};
+use crate::{Digest, Reference, Requested};
 
 /// Why an image could not be named, built, kept, loaded or pushed.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +139,54 @@ pub enum ImageError {
         /// What the registry says.
         found: String,
     },
+    /// A registry gave other bytes than it was asked for.
+    #[error("{registry} gave bytes of {found} where {expected} was asked for")]
+    OtherBytes {
+        /// Host of the registry.
+        registry: String,
+        /// What was asked for, or what the registry itself said it would give.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// An image is not there for the platform.
+    #[error("{image} is not there for {platform}{}", only(has))]
+    NoPlatform {
+        /// The image.
+        image: Box<Requested>,
+        /// What shall run it.
+        platform: String,
+        /// What it is there for.
+        has: Vec<String>,
+    },
+    /// What a name leads to is no image.
+    #[error("{image} is no image: {reason}")]
+    NoImage {
+        /// The name.
+        image: Box<Requested>,
+        /// What it is.
+        reason: String,
+    },
+    /// A file that holds no images, or damaged ones.
+    #[error("{} is no archive of images: {reason}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A registry wants every manifest of a list, and the image is here for one platform.
+    #[error("{registry} refused to take the list {list}, of which only {here} is here")]
+    PartOfList {
+        /// Host of the registry.
+        registry: String,
+        /// Digest of the list.
+        list: Digest,
+        /// Digest of the manifest for the one platform.
+        here: Digest,
+        /// What was refused.
+        source: Box<OciDistributionError>,
+    },
     /// The docker configuration cannot give credentials.
     #[error("credentials for {registry} could not be read: {reason}")]
     Credentials {
@@ -166,6 +214,17 @@ impl ImageError {
             Self::NotPushed { .. } => {
                 "somebody else pushed this tag at the same time, or the registry rewrites manifests".to_owned()
             }
+            Self::OtherBytes { .. } => {
+                "something between here and the registry changes what it carries; try again, or without the mirror".to_owned()
+            }
+            Self::PartOfList { here, .. } => format!(
+                "name the image by its tag or by the digest of its platform (@{here}), or let the registry take lists of one platform \
+                 (distribution 3: `validation: {{manifests: {{indexes: {{platforms: none}}}}}}`)"
+            ),
+            Self::NoPlatform { .. } => "--platform names another one; its maker may have it under another tag".to_owned(),
+            Self::Archive { .. } => {
+                "`docker save IMAGE… -o FILE.tar` and `skopeo copy … oci-archive:FILE.tar` write ones; unpack .gz first".to_owned()
+            }
             Self::NoNode(_) => "`kind get clusters` and `docker ps` show what runs".to_owned(),
             _ => return None,
         };
@@ -186,5 +245,13 @@ impl ImageError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+fn only(has: &[String]) -> String {
+    if has.is_empty() {
+        String::new()
+    } else {
+        format!(", only for {}", has.join(", "))
     }
 }

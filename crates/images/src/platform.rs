@@ -11,7 +11,7 @@ use crate::sbom::cargo_packages;
 const PACKAGES: &str = include_str!("../../../services/cargo-packages.txt");
 
 /// The registry of images that are only loaded: no host has this name, so that nothing can be pulled from it.
-const REGISTRY: &str = "kedactl.local";
+pub const REGISTRY: &str = "kedactl.local";
 /// Where a service answers requests.
 const HTTP: u16 = 8000;
 /// Where a service answers Prometheus.

@@ -1,21 +1,31 @@
-//! Names of images: `registry/repository:tag`, always whole.
+//! Names of images: `registry/repository:tag` or `registry/repository@sha256:…`, always whole.
 //! Must not guess a tag: an image without one would be `latest`, and nothing stale may run here.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ImageError;
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, ImageError};
 
 const DEFAULT_REGISTRY: &str = "docker.io";
 const MAX_REPOSITORY: usize = 255;
 const MAX_TAG: usize = 128;
 
 /// A whole image name: nodes and registries get the same words, whatever the user left out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Reference {
     registry: String,
     repository: String,
-    tag: String,
+    which: Which,
+}
+
+/// What a name picks of its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Which {
+    Tag(String),
+    Digest(Digest),
 }
 
 impl Reference {
@@ -34,12 +44,32 @@ impl Reference {
         &self.repository
     }
 
-    /// The tag.
-    pub fn tag(&self) -> &str {
-        &self.tag
+    /// The tag; none where the name is one by digest.
+    pub fn tag(&self) -> Option<&str> {
+        match &self.which {
+            Which::Tag(tag) => Some(tag),
+            Which::Digest(_) => None,
+        }
     }
 
-    /// Registry and repository without the tag.
+    /// The digest, where the name is one by digest.
+    pub fn digest(&self) -> Option<&Digest> {
+        match &self.which {
+            Which::Tag(_) => None,
+            Which::Digest(digest) => Some(digest),
+        }
+    }
+
+    /// The same repository by digest: what a container runtime looks for where a pod's image names one.
+    #[must_use]
+    pub fn pinned(&self, digest: &Digest) -> Self {
+        Self {
+            which: Which::Digest(digest.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Registry and repository without tag or digest.
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
@@ -47,10 +77,20 @@ impl Reference {
     /// The same image below another registry and folder: the last part of the repository and the tag stay.
     pub fn moved(&self, prefix: &str) -> Result<Self, ImageError> {
         let last = self.repository.rsplit('/').next().unwrap_or_default();
-        Self::new(
-            &format!("{}/{last}", prefix.trim_end_matches('/')),
-            &self.tag,
-        )
+        self.at(&format!("{}/{last}", prefix.trim_end_matches('/')))
+    }
+
+    /// The same image below another registry and folder, its whole name kept as a path: what a mirror of several registries
+    /// holds without mixing them up.
+    pub fn mirrored(&self, prefix: &str) -> Result<Self, ImageError> {
+        let registry = self.registry.replace([':', '[', ']'], "-");
+        let prefix = prefix.trim_end_matches('/');
+        self.at(&format!("{prefix}/{registry}/{}", self.repository))
+    }
+
+    /// The same tag or digest of another repository, which is written as [`Reference::from_str`] takes it.
+    pub fn at(&self, repository: &str) -> Result<Self, ImageError> {
+        format!("{repository}{}", self.which).parse()
     }
 
     /// Whether the registry is this machine itself, the only place that plain HTTP may go to.
@@ -66,7 +106,30 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.registry, self.repository, self.tag)
+        write!(f, "{}/{}{}", self.registry, self.repository, self.which)
+    }
+}
+
+impl From<Reference> for String {
+    fn from(name: Reference) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = ImageError;
+
+    fn try_from(text: String) -> Result<Self, ImageError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => write!(f, ":{tag}"),
+            Self::Digest(digest) => write!(f, "@{digest}"),
+        }
     }
 }
 
@@ -78,13 +141,16 @@ impl FromStr for Reference {
             text: text.to_owned(),
             reason: reason.to_owned(),
         };
-        let (name, tag) = match text.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => return Err(wrong("it has no tag")),
+        let (name, which) = match text.split_once('@') {
+            Some((name, digest)) => match Digest::parse(digest) {
+                Some(digest) => (name, Which::Digest(digest)),
+                None => return Err(wrong("what follows the @ is not a SHA-256 digest")),
+            },
+            None => match text.rsplit_once(':') {
+                Some((name, tag)) if !tag.contains('/') => (name, Which::Tag(tag.to_owned())),
+                _ => return Err(wrong("it has no tag")),
+            },
         };
-        if name.contains('@') {
-            return Err(wrong("a digest is not a name to give an image"));
-        }
         let (registry, path) = match name.split_once('/') {
             Some((first, rest)) if is_registry(first) => (first, rest),
             _ => (DEFAULT_REGISTRY, name),
@@ -103,7 +169,7 @@ impl FromStr for Reference {
                 "its repository must be of a-z, 0-9 and single `.`, `_`, `-` between them, in parts divided by `/`",
             ));
         }
-        if !tag_is_good(tag) {
+        if matches!(&which, Which::Tag(tag) if !tag_is_good(tag)) {
             return Err(wrong(
                 "its tag must be of A-Z, a-z, 0-9, `_`, `.`, `-`, at most 128",
             ));
@@ -111,7 +177,7 @@ impl FromStr for Reference {
         Ok(Self {
             registry: registry.to_owned(),
             repository,
-            tag: tag.to_owned(),
+            which,
         })
     }
 }
@@ -192,6 +258,22 @@ mod tests {
             moved.to_string(),
             "registry.example.com/team/kedactl-api:0f"
         );
+    }
+
+    #[test]
+    fn a_name_by_digest_is_one_too_and_moves_with_it() {
+        let digest = Digest::of(b"x");
+        let tagged: Reference = "quay.io:443/team/app:1".parse().unwrap();
+        let pinned = tagged.pinned(&digest);
+        assert_eq!(pinned.to_string(), format!("quay.io:443/team/app@{digest}"));
+        assert_eq!(pinned.to_string().parse::<Reference>().unwrap(), pinned);
+        assert_eq!((pinned.tag(), pinned.digest()), (None, Some(&digest)));
+        assert_eq!(
+            pinned.mirrored("r.example.com/m/").unwrap().to_string(),
+            format!("r.example.com/m/quay.io-443/team/app@{digest}")
+        );
+        let both = format!("quay.io/team/app:1@{digest}");
+        assert!(both.parse::<Reference>().is_err(), "one or the other");
     }
 
     #[test]

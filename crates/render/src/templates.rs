@@ -132,7 +132,7 @@ impl Templates {
     }
 
     /// All templates, by name.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.texts
             .iter()
             .map(|(name, text)| (name.as_str(), text.as_str()))

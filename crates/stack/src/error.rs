@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use kedactl_bundle::{BundleError, Place};
 use kedactl_cluster::Error as ClusterError;
 use kedactl_config::NotAName;
 use kedactl_exec::ExecError;
@@ -32,6 +33,19 @@ pub enum StackError {
     /// An image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(Box<BundleError>),
+    /// An image would have to be pulled, though everything is to come out of a bundle.
+    #[error("{image} is not in the bundle; {place}{}", and_more(*more))]
+    Outside {
+        /// The image.
+        image: String,
+        /// Where it stands.
+        place: Box<Place>,
+        /// How many others there are.
+        more: usize,
+    },
     /// The tunnel.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
@@ -164,6 +178,12 @@ pub enum StackError {
     },
 }
 
+impl From<BundleError> for StackError {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(Box::new(error))
+    }
+}
+
 impl StackError {
     /// Whether it says no more than that the job was told to stop.
     pub(crate) fn is_stop(&self) -> bool {
@@ -184,6 +204,10 @@ impl StackError {
             Self::Tool(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Tunnel(error) => error.hint(),
+            Self::Bundle(error) => error.hint(),
+            Self::Outside { image, .. } => Some(format!(
+                "make the bundle again with these values, or pass --outside {image} where the nodes can get it without the bundle"
+            )),
             Self::Missing { cure, .. } | Self::Config { cure, .. } | Self::Machine { cure, .. } | Self::Recipe { cure, .. } => {
                 Some(cure.clone())
             }
@@ -232,6 +256,14 @@ impl StackError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { what, path, source }
+    }
+}
+
+fn and_more(more: usize) -> String {
+    if more == 0 {
+        String::new()
+    } else {
+        format!(" (and {more} more places)")
     }
 }
 

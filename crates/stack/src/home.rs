@@ -39,6 +39,16 @@ impl Home {
         self.dir().join("helm")
     }
 
+    /// Charts and values files of the bundle that the stack was brought up from.
+    pub fn bundle(&self) -> PathBuf {
+        self.dir().join("bundle")
+    }
+
+    /// The store of images that were pulled for bundles.
+    pub fn pulled(&self) -> PathBuf {
+        self.root.join("pulled")
+    }
+
     /// Logs of nodes that could not be made.
     pub(crate) fn logs(&self) -> PathBuf {
         self.dir().join("logs")

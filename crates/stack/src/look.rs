@@ -77,9 +77,11 @@ async fn compare(
     stop: &CancellationToken,
 ) -> Result<Look, StackError> {
     let request = job.request;
-    programs::to_build(&request.config)?;
+    if request.bundle.is_none() {
+        programs::to_build(&request.config)?;
+    }
     step.waiting("images");
-    let built = images::make(&request.config, request.home.images()).await?;
+    let built = images::at_hand(request).await?;
     let names = built.images.iter().map(|it| it.reference.to_string());
     let names: Vec<String> = names.collect();
     step.waiting("the cluster");
@@ -117,6 +119,7 @@ async fn compare(
         request.adopt,
     )
     .await?;
+    job.all_inside(&place, &survey, stop).await?;
     let releases = look_at_releases(
         job,
         &place,

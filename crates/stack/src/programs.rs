@@ -5,7 +5,6 @@ use kedactl_config::{BuiltImage, Config, Delivery};
 use kedactl_exec::find;
 use kedactl_images::{Service, redis};
 
-use crate::images::delivery;
 use crate::{StackError, recipe};
 
 /// Refuses where an image cannot be made for want of a program.
@@ -25,13 +24,9 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
 }
 
 /// Refuses where an image cannot be brought to the nodes for want of a program.
-pub(crate) fn to_deliver(config: &Config) -> Result<(), StackError> {
-    let images = &config.images;
-    if images.build.is_empty() {
-        return Ok(());
-    }
-    match delivery(config)? {
-        Delivery::Nodes { .. } => engine(&images.engine),
+pub(crate) fn to_deliver(config: &Config, way: Delivery) -> Result<(), StackError> {
+    match way {
+        Delivery::Nodes { .. } => engine(&config.images.engine),
         Delivery::Command(words) => words.first().map_or(Ok(()), |it| command(it)),
         // Whoever drives minikube looks for it; where the engine's client is missing, images go by `minikube ssh`.
         Delivery::Minikube | Delivery::Registry(_) | Delivery::None => Ok(()),
@@ -79,6 +74,7 @@ fn there(name: &str, purpose: &'static str, cure: String) -> Result<(), StackErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::delivery;
 
     fn config() -> Config {
         let request = kedactl_config::Request::default();
@@ -92,7 +88,7 @@ mod tests {
         config.images.build = vec![BuiltImage::Api];
         config.images.programs.api = Some("/bin/sh".to_owned());
         change(&mut config);
-        let checked = to_build(&config).and_then(|()| to_deliver(&config));
+        let checked = to_build(&config).and_then(|()| to_deliver(&config, delivery(&config)?));
         let error = checked.unwrap_err();
         (error.to_string(), error.hint().unwrap())
     }
@@ -122,6 +118,6 @@ mod tests {
         config.images.build = Vec::new();
         config.images.engine = "/nonexistent/docker".to_owned();
         to_build(&config).unwrap();
-        to_deliver(&config).unwrap();
+        to_deliver(&config, delivery(&config).unwrap()).unwrap();
     }
 }

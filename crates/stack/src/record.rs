@@ -174,7 +174,7 @@ impl Record {
     }
 
     /// Forgets the stack: its folder goes.
-    pub(crate) fn remove(home: &Home) -> Result<(), StackError> {
+    pub fn remove(home: &Home) -> Result<(), StackError> {
         let dir = home.dir();
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

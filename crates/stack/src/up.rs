@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use kedactl_bundle::Bundle;
 use kedactl_cluster::{Adopt, Plan, Run as ClusterRun};
-use kedactl_config::Config;
-use kedactl_images::Credentials;
+use kedactl_config::{Config, Delivery};
+use kedactl_images::{Credentials, Requested};
 use kedactl_plan::{Control, Graph, Report, Shape, Sink, Step};
 use kedactl_render::Templates;
 use kedactl_tunnel::Status as TunnelStatus;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::images::Built;
+use crate::node_image::NodeImage;
 use crate::place::Place;
 use crate::record::LastRun;
 use crate::releases::{Declared, Survey};
@@ -56,6 +58,20 @@ pub struct Request {
     pub within: Duration,
     /// Carry out this plan and nothing else.
     pub plan: Option<Plan>,
+    /// Take images out of this bundle, of which the configuration is, and make none.
+    pub bundle: Option<Bundle>,
+    /// Images that the bundle need not have.
+    pub outside: Vec<Requested>,
+}
+
+impl Request {
+    /// How images reach the pods.
+    fn way(&self) -> Result<Delivery, StackError> {
+        match self.bundle {
+            Some(_) => crate::images::way(&self.config),
+            None => crate::images::delivery(&self.config),
+        }
+    }
 }
 
 /// How the stack is now.
@@ -79,6 +95,8 @@ pub struct Outcome {
 pub(crate) struct Job<'r> {
     pub(crate) request: &'r Request,
     pub(crate) record: Record,
+    /// Of a kind cluster that may have to be made, where a bundle has it.
+    pub(crate) node_image: Option<NodeImage>,
     pub(crate) declared: Vec<Declared>,
     pub(crate) start: Instant,
     /// Filled by the node that takes the lock, taken out when the graph has ended.
@@ -87,14 +105,25 @@ pub(crate) struct Job<'r> {
 
 impl<'r> Job<'r> {
     pub(crate) fn new(request: &'r Request) -> Result<Self, StackError> {
-        crate::images::delivery(&request.config)?;
+        let way = request.way()?;
+        if let Some(bundle) = &request.bundle {
+            crate::images::named_by(bundle, &request.config, &way)?;
+        }
+        let mut record = crate::place::record(
+            &request.home,
+            &request.config,
+            &request.way,
+            request.default_kubeconfig.as_deref(),
+        )?;
+        let bundle = request.bundle.as_ref();
+        let node_image = bundle.map(|it| NodeImage::of(it, &request.config));
+        let node_image = node_image.transpose()?.flatten();
+        if let Some(node) = &node_image {
+            record.config.kind.image = Some(node.name.to_string());
+        }
         Ok(Self {
-            record: crate::place::record(
-                &request.home,
-                &request.config,
-                &request.way,
-                request.default_kubeconfig.as_deref(),
-            )?,
+            record,
+            node_image,
             declared: releases::declared(&request.config, &request.templates)?,
             request,
             start: Instant::now(),
@@ -150,7 +179,8 @@ impl<'r> Job<'r> {
         let depends = declared.release.depends_on.iter();
         let mut after: Vec<String> = depends.map(|it| release_id(it.as_str())).collect();
         after.push("namespaces".to_owned());
-        if declared.name.as_str() == "redis" && self.builds_redis() {
+        let bundled = self.request.bundle.is_some();
+        if bundled || (declared.name.as_str() == "redis" && self.builds_redis()) {
             after.push("images/load".to_owned());
         }
         after
@@ -199,8 +229,10 @@ pub async fn up(
     control: &Control,
 ) -> Result<Outcome, StackError> {
     let job = Job::new(request)?;
-    programs::to_build(&request.config)?;
-    programs::to_deliver(&request.config)?;
+    if request.bundle.is_none() {
+        programs::to_build(&request.config)?;
+    }
+    programs::to_deliver(&request.config, request.way()?)?;
     let results = Results::default();
     let report = Box::pin(job.graph(&results).run(sink, control)).await?;
     let locked = job.run.get().is_some();

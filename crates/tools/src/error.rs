@@ -18,6 +18,8 @@ pub enum Action {
     Render,
     /// Fetching a chart.
     Fetch,
+    /// Packing a chart's folder.
+    Pack,
     /// Reading a release's revisions.
     History,
     /// Installing or upgrading.
@@ -48,6 +50,7 @@ impl fmt::Display for Action {
             Self::Version => "ask for the version",
             Self::Render => "render the chart",
             Self::Fetch => "fetch the chart",
+            Self::Pack => "pack the chart",
             Self::History => "read the history",
             Self::Upgrade => "install or upgrade",
             Self::Rollback => "roll back",

@@ -9,6 +9,7 @@
     reason = "what was tried and how long it took, for who reads the log"
 )]
 
+mod bundle;
 #[path = "../cluster.rs"]
 mod cluster;
 mod faults;

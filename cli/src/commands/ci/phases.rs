@@ -3,7 +3,7 @@
 //! It must not decide which of them run.
 
 use super::{Came, Run};
-use crate::args::{DownArgs, EventsArgs, OwnershipArgs, UpArgs};
+use crate::args::{BundleUse, DownArgs, EventsArgs, OwnershipArgs, UpArgs};
 use crate::ci::{Case, Verdict};
 use crate::commands::place::Chosen;
 use crate::commands::{block_on, block_on_job, down, load, up, verify};
@@ -38,6 +38,7 @@ impl Run<'_> {
     pub(super) fn up(&self, chosen: Chosen) -> Result<Came, Error> {
         let args = UpArgs {
             plan: None,
+            from: BundleUse::default(),
             layers: self.args.layers.clone(),
             place: self.args.place.clone(),
             ownership: OwnershipArgs::default(),

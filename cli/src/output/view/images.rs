@@ -100,7 +100,7 @@ pub(crate) fn checked_json(checked: &Checked) -> Value {
     })
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 {
         format!("{:.1} kB", bytes as f64 / 1e3)
     } else {

@@ -28,6 +28,9 @@ pub struct Images {
     /// Program and arguments that get an OCI archive on standard input, once for each image
     #[serde(default)]
     pub load_command: Vec<String>,
+    /// Where `bundle create` asks another registry (and folder) in place of one: `docker.io: mirror.example.com/hub`
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, String>,
     /// The container engine's client
     #[schemars(length(min = 1))]
     pub engine: String,
@@ -333,16 +336,25 @@ impl Config {
     /// # Errors
     /// Where no way is given, with what to set.
     pub fn delivery(&self) -> Result<Delivery, String> {
-        let images = &self.images;
-        if images.build.is_empty() || !self.provider.is_cluster() {
+        if self.images.build.is_empty() || !self.provider.is_cluster() {
             return Ok(Delivery::None);
         }
+        let images = &self.images;
         let own = images.build.contains(&BuiltImage::Worker) && images.recipes.worker.is_none();
         if self.queue.kind == QueueKind::List && own {
             return Err("images.build makes kedactl's own worker, and with `queue.kind: list` the worker is an image \
                  of yours: name it with worker.image, or say in images.recipes.worker what it is made from"
                 .into());
         }
+        self.way_for_images()
+    }
+
+    /// How images that are at hand reach the nodes, whoever made them.
+    ///
+    /// # Errors
+    /// Where no way is given, with what to set.
+    pub fn way_for_images(&self) -> Result<Delivery, String> {
+        let images = &self.images;
         if let Some(registry) = &images.registry {
             return Ok(Delivery::Registry(registry.clone()));
         }

@@ -3,14 +3,13 @@
 //! Must not write a file: the stream goes to the node as it is made.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 
 use crate::oci::{self, IMAGE_NAME, Index, REF_NAME};
 use crate::store::{Image, Store};
-use crate::{Descriptor, Digest};
+use crate::{Descriptor, Digest, Reference};
 
 const LAYOUT_JSON: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
@@ -27,7 +26,7 @@ pub(super) enum Form {
 
 /// Writes an OCI archive without the layers that the receiver has.
 ///
-/// The manifest and the configuration are always in it: they are small, and an archive without them names nothing.
+/// Manifests and the configuration are always in it: they are small, and an archive without them names nothing.
 pub fn archive(
     store: &Store,
     image: &Image,
@@ -35,6 +34,22 @@ pub fn archive(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     write(store, image, without, Form::Oci, out)
+}
+
+/// Writes the whole image for a container engine: in the form of above and in that of `docker save`, as old engines know only
+/// that one. Engines take no name by digest, so it comes under a name by tag.
+pub fn engine_archive(
+    store: &Store,
+    image: &Image,
+    name: &Reference,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut image = image.clone();
+    image.reference = name.clone();
+    if let Some(of_platform) = image.of_platform.take() {
+        image.manifest = of_platform;
+    }
+    write(store, &image, &BTreeSet::new(), Form::Both, out)
 }
 
 /// Writes an archive in a form that the receiver knows.
@@ -51,12 +66,12 @@ pub(super) fn write(
         tar.append_data(&mut header, folder, io::empty())?;
     }
     for blob in wanted(image, without) {
-        let path = store.blob(&blob.digest);
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let file = File::open(&path).map_err(named)?;
-        let size = file.metadata().map_err(named)?.len();
-        let mut header = header(EntryType::Regular, 0o644, size);
+        let named = |error: io::Error| {
+            let store = store.path().display();
+            io::Error::new(error.kind(), format!("{store}: {}: {error}", blob.digest))
+        };
+        let file = store.blob(&blob.digest).map_err(named)?;
+        let mut header = header(EntryType::Regular, 0o644, file.limit());
         tar.append_data(
             &mut header,
             format!("blobs/sha256/{}", blob.digest.hex()),
@@ -83,12 +98,19 @@ pub(super) fn wanted<'a>(
     image: &'a Image,
     without: &BTreeSet<Digest>,
 ) -> impl Iterator<Item = &'a Descriptor> {
-    let documents = [&image.manifest.digest, &image.config.digest];
+    let documents = [
+        Some(&image.manifest),
+        image.of_platform.as_ref(),
+        Some(&image.config),
+    ];
+    let documents = documents.map(|it| it.map(|it| &it.digest));
     // One layer may stand twice in an image; an archive has it once.
     let mut seen = BTreeSet::new();
     image
         .blobs()
-        .filter(move |blob| documents.contains(&&blob.digest) || !without.contains(&blob.digest))
+        .filter(move |blob| {
+            documents.contains(&Some(&blob.digest)) || !without.contains(&blob.digest)
+        })
         .filter(move |blob| seen.insert(blob.digest.clone()))
         .collect::<Vec<_>>()
         .into_iter()
@@ -97,13 +119,12 @@ pub(super) fn wanted<'a>(
 /// An index that names this image alone.
 fn index(image: &Image) -> Vec<u8> {
     let mut entry = image.manifest.clone();
-    let name = image.reference.to_string();
-    entry.annotations = [
-        (IMAGE_NAME, name),
-        (REF_NAME, image.reference.tag().to_owned()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into();
+    entry.annotations.clear();
+    let mut annotate = |key: &str, value: String| entry.annotations.insert(key.to_owned(), value);
+    annotate(IMAGE_NAME, image.reference.to_string());
+    if let Some(tag) = image.reference.tag() {
+        annotate(REF_NAME, tag.to_owned());
+    }
     oci::bytes(&Index::new(vec![entry]))
 }
 

@@ -107,6 +107,7 @@ mod tests {
             reference: "kedactl.local/a:1".parse().unwrap(),
             manifest: blob("manifest"),
             config: blob("config"),
+            of_platform: None,
             layers: layers.iter().map(|it| blob(it)).collect(),
             sbom: None,
         }

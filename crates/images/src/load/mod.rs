@@ -8,7 +8,7 @@ mod crio;
 mod docker;
 mod runtime;
 
-pub use archive::archive;
+pub use archive::{archive, engine_archive};
 pub use runtime::Runtime;
 
 use abort::Waiting;

@@ -43,7 +43,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    pub(super) async fn of(&self, registry: &str) -> Result<RegistryAuth, ImageError> {
+    pub(crate) async fn of(&self, registry: &str) -> Result<RegistryAuth, ImageError> {
         match self {
             Self::Anonymous => Ok(RegistryAuth::Anonymous),
             Self::Given { username, password } => {

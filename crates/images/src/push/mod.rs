@@ -5,12 +5,11 @@ mod credentials;
 
 pub use credentials::Credentials;
 
-use std::sync::Once;
 use std::time::Duration;
 
 use kedactl_plan::{Sink, Step};
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
+use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference as Target, RegistryOperation};
 use serde::Serialize;
@@ -83,18 +82,27 @@ async fn push_all(
         sent_bytes: 0,
         present: 0,
     };
-    let blobs: Vec<&Descriptor> = image.blobs().skip(1).collect();
+    let blobs: Vec<&Descriptor> = image.content().collect();
     registry
         .blobs(store, target, &blobs, &mut pushed, step)
         .await?;
-    registry.manifest(store, target, &image.manifest).await?;
+    if let Some(of_platform) = &image.of_platform {
+        let inner = target.pinned(&of_platform.digest);
+        registry.manifest(store, &inner, of_platform, None).await?;
+    }
+    let of_list = image.of_platform.as_ref();
+    registry
+        .manifest(store, target, &image.manifest, of_list)
+        .await?;
     if let Some(sbom) = &image.sbom {
-        let beside = Reference::new(&target.name(), sbom.reference.tag())?;
+        let beside = sbom.reference.at(&target.name())?;
         let blobs: Vec<&Descriptor> = sbom.blobs.iter().collect();
         registry
             .blobs(store, &beside, &blobs, &mut pushed, step)
             .await?;
-        registry.manifest(store, &beside, &sbom.manifest).await?;
+        registry
+            .manifest(store, &beside, &sbom.manifest, None)
+            .await?;
     }
     Ok(pushed)
 }
@@ -107,9 +115,7 @@ struct Registry {
 
 impl Registry {
     async fn open(target: &Reference, auth: &RegistryAuth) -> Result<Self, ImageError> {
-        static TLS: Once = Once::new();
-        // Another part of the program may have chosen the same provider before.
-        TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        crate::tls::prepare();
         let config = ClientConfig {
             protocol: if target.is_loopback() {
                 ClientProtocol::Http
@@ -156,7 +162,7 @@ impl Registry {
                 Some(blobs.len() as u64),
                 format!("blob {}", blob.digest.short()),
             );
-            let stream = stream(store, &blob.digest).await?;
+            let stream = stream(store, &blob.digest)?;
             self.client
                 .push_blob_stream(&at, stream, digest, Some(blob.size))
                 .await
@@ -173,17 +179,24 @@ impl Registry {
         store: &Store,
         target: &Reference,
         manifest: &Descriptor,
+        of_list: Option<&Descriptor>,
     ) -> Result<(), ImageError> {
         let at = address(target);
         let bytes = store.read(&manifest.digest)?;
-        let media_type = http::HeaderValue::from_static(oci::MANIFEST);
+        let media_type = if manifest.media_type.is_empty() {
+            oci::MANIFEST
+        } else {
+            &manifest.media_type
+        };
+        let content_type = http::HeaderValue::from_str(media_type)
+            .map_err(|_| store.damaged(store.path(), "a manifest's media type is no word"))?;
         self.client
-            .push_manifest_raw(&at, bytes, media_type)
+            .push_manifest_raw(&at, bytes, content_type)
             .await
-            .map_err(refused(target, "take the manifest"))?;
+            .map_err(|error| manifest_refused(target, manifest, of_list, error))?;
         let back = self
             .client
-            .pull_manifest_raw(&at, &self.auth, &[oci::MANIFEST])
+            .pull_manifest_raw(&at, &self.auth, &[media_type])
             .await;
         let (bytes, _) = back.map_err(refused(target, "give the manifest back"))?;
         let found = Digest::of(&bytes);
@@ -198,17 +211,47 @@ impl Registry {
     }
 }
 
-async fn stream(
+/// A list of which one manifest is sent may be refused for that.
+fn manifest_refused(
+    target: &Reference,
+    manifest: &Descriptor,
+    of_list: Option<&Descriptor>,
+    error: OciDistributionError,
+) -> ImageError {
+    // The library hands the registry's own words on in one of two forms.
+    let said = match &error {
+        OciDistributionError::RegistryError { envelope, .. } => envelope
+            .errors
+            .iter()
+            .any(|it| it.code == OciErrorCode::ManifestBlobUnknown),
+        OciDistributionError::ServerError { message, .. } => {
+            message.contains("MANIFEST_BLOB_UNKNOWN")
+        }
+        _ => false,
+    };
+    match of_list {
+        Some(here) if said => ImageError::PartOfList {
+            registry: target.registry().to_owned(),
+            list: manifest.digest.clone(),
+            here: here.digest.clone(),
+            source: Box::new(error),
+        },
+        _ => refused(target, "take the manifest")(error),
+    }
+}
+
+fn stream(
     store: &Store,
     digest: &Digest,
 ) -> Result<
     impl futures_util::Stream<Item = Result<bytes::Bytes, OciDistributionError>> + use<>,
     ImageError,
 > {
-    let path = store.blob(digest);
-    let file = File::open(&path)
-        .await
-        .map_err(ImageError::reading(&path))?;
+    let blob = store
+        .blob(digest)
+        .map_err(ImageError::reading(&store.blob_path(digest)))?;
+    let length = blob.limit();
+    let file = File::from_std(blob.into_inner()).take(length);
     Ok(futures_util::stream::try_unfold(
         file,
         |mut file| async move {
@@ -219,15 +262,22 @@ async fn stream(
     ))
 }
 
-fn address(target: &Reference) -> Target {
-    Target::with_tag(
-        target.registry().to_owned(),
-        target.repository().to_owned(),
-        target.tag().to_owned(),
-    )
+pub(crate) fn address(target: &Reference) -> Target {
+    let (registry, repository) = (target.registry().to_owned(), target.repository().to_owned());
+    match target.digest() {
+        Some(digest) => Target::with_digest(registry, repository, digest.to_string()),
+        None => Target::with_tag(
+            registry,
+            repository,
+            target.tag().unwrap_or_default().to_owned(),
+        ),
+    }
 }
 
-fn refused(target: &Reference, action: &str) -> impl Fn(OciDistributionError) -> ImageError {
+pub(crate) fn refused(
+    target: &Reference,
+    action: &str,
+) -> impl Fn(OciDistributionError) -> ImageError {
     let (registry, action) = (target.registry().to_owned(), action.to_owned());
     move |source| ImageError::Registry {
         registry: registry.clone(),

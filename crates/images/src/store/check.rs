@@ -2,11 +2,8 @@
 //! Must not mend anything: it says what is wrong.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::Path;
 
-use super::writer::files;
-use super::{BLOBS, Store};
+use super::{Followed, Store};
 use crate::oci::{Descriptor, IMAGE_NAME, INDEX as INDEX_TYPE};
 use crate::{Digest, ImageError};
 
@@ -40,9 +37,13 @@ impl Store {
         for entry in &index.manifests {
             checked.images += usize::from(entry.annotations.contains_key(IMAGE_NAME));
             needed.insert(entry.digest.clone());
-            match self.manifest(entry) {
+            match self.follow(entry) {
                 Err(error) => checked.problems.push(error),
-                Ok(manifest) => {
+                Ok(Followed {
+                    of_platform,
+                    manifest,
+                }) => {
+                    needed.extend(of_platform.map(|it| it.digest));
                     for blob in [&manifest.config].into_iter().chain(&manifest.layers) {
                         if needed.insert(blob.digest.clone()) {
                             checked.problems.extend(self.missing(blob));
@@ -51,20 +52,22 @@ impl Store {
                 }
             }
         }
-        for path in files(&self.path.join(BLOBS))? {
-            self.hash(&path, &needed, &mut checked)?;
+        for name in self.blob_names()? {
+            self.hash(&name, &needed, &mut checked)?;
         }
         Ok(checked)
     }
 
     /// Hashes one blob.
-    pub(crate) fn verify(&self, blob: &Descriptor) -> Result<(), ImageError> {
+    pub fn verify(&self, blob: &Descriptor) -> Result<(), ImageError> {
         if let Some(error) = self.missing(blob) {
             return Err(error);
         }
-        let path = self.blob(&blob.digest);
-        let file = File::open(&path).map_err(ImageError::reading(&path))?;
-        let (found, _) = Digest::of_reader(file).map_err(ImageError::reading(&path))?;
+        let path = self.blob_path(&blob.digest);
+        let file = self.blob(&blob.digest);
+        let (found, _) = file
+            .and_then(Digest::of_reader)
+            .map_err(ImageError::reading(&path))?;
         if found == blob.digest {
             return Ok(());
         }
@@ -72,9 +75,9 @@ impl Store {
     }
 
     fn missing(&self, blob: &Descriptor) -> Option<ImageError> {
-        let reason = match fs::metadata(self.blob(&blob.digest)) {
-            Ok(found) if found.len() == blob.size => return None,
-            Ok(found) => format!("has {} bytes, {} are right", found.len(), blob.size),
+        let reason = match self.blob(&blob.digest) {
+            Ok(found) if found.limit() == blob.size => return None,
+            Ok(found) => format!("has {} bytes, {} are right", found.limit(), blob.size),
             Err(_) => "is missing".to_owned(),
         };
         Some(self.wrong(&blob.digest, &reason))
@@ -82,19 +85,21 @@ impl Store {
 
     fn hash(
         &self,
-        path: &Path,
+        name: &str,
         needed: &BTreeSet<Digest>,
         checked: &mut Checked,
     ) -> Result<(), ImageError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let Some(digest) = Digest::parse(&format!("sha256:{name}")) else {
+            let path = self.path().join(super::BLOBS).join(name);
             checked
                 .problems
-                .push(self.damaged(path, "its name is no digest"));
+                .push(self.damaged(&path, "its name is no digest"));
             return Ok(());
         };
-        let file = File::open(path).map_err(ImageError::reading(path))?;
-        let (found, size) = Digest::of_reader(file).map_err(ImageError::reading(path))?;
+        let file = self.blob(&digest);
+        let (found, size) = file
+            .and_then(Digest::of_reader)
+            .map_err(ImageError::reading(&self.blob_path(&digest)))?;
         checked.blobs += 1;
         checked.bytes += size;
         checked.unneeded += usize::from(!needed.contains(&digest));
@@ -109,13 +114,5 @@ impl Store {
                 .push(self.wrong(&digest, "has other bytes than its digest says"));
         }
         Ok(())
-    }
-
-    fn wrong(&self, digest: &Digest, reason: &str) -> ImageError {
-        ImageError::Blob {
-            store: self.path.clone(),
-            digest: digest.clone(),
-            reason: reason.to_owned(),
-        }
     }
 }

@@ -44,7 +44,7 @@ impl Store {
     pub(crate) fn known(&self, origin: &Origin) -> Option<(Digest, u64)> {
         let text = fs::read(self.path.join(KNOWN).join(origin.key.hex())).ok()?;
         let entry: Entry = serde_json::from_slice(&text).ok()?;
-        let there = fs::metadata(self.blob(&entry.digest)).ok()?;
+        let there = fs::metadata(self.blob_path(&entry.digest)).ok()?;
         (there.len() == entry.size).then_some((entry.digest, entry.size))
     }
 
@@ -82,7 +82,8 @@ impl Writer {
     pub(super) fn forget_unknown(&self) -> Result<(), ImageError> {
         for path in super::writer::files(&self.store.path.join(KNOWN))? {
             let entry = fs::read(&path).map(|text| serde_json::from_slice::<Entry>(&text));
-            let there = matches!(&entry, Ok(Ok(entry)) if self.store.blob(&entry.digest).exists());
+            let there =
+                matches!(&entry, Ok(Ok(entry)) if self.store.blob_path(&entry.digest).exists());
             if !there {
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -127,9 +128,9 @@ mod tests {
         assert_eq!(store.known(&young), None);
         assert_eq!(store.known(&other), None);
 
-        fs::write(store.blob(&blob.0), b"cut").unwrap();
+        fs::write(store.blob_path(&blob.0), b"cut").unwrap();
         assert_eq!(store.known(&old), None, "not in its whole length");
-        fs::remove_file(store.blob(&blob.0)).unwrap();
+        fs::remove_file(store.blob_path(&blob.0)).unwrap();
         writer.forget_unknown().unwrap();
         assert_eq!(fs::read_dir(dir.path().join(KNOWN)).unwrap().count(), 0);
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::{BLOBS, Freed, INDEX, LAYOUT, LAYOUT_JSON, Store};
+use super::{BLOBS, Followed, Freed, INDEX, LAYOUT, LAYOUT_JSON, Store};
 use crate::digest::Hashing;
 use crate::oci::{self, Descriptor, IMAGE_NAME, Index, REF_NAME};
 use crate::{Digest, ImageError, Reference};
@@ -30,6 +30,9 @@ pub(crate) struct Writer {
 impl Store {
     /// Becomes the store's writer; makes the folder where it is missing.
     pub(crate) fn write(&self) -> Result<Writer, ImageError> {
+        if self.packed.is_some() {
+            return Err(self.damaged(self.path(), "a tar file cannot be added to"));
+        }
         for folder in [BLOBS, INGEST] {
             let folder = self.path.join(folder);
             fs::create_dir_all(&folder).map_err(ImageError::writing(&folder))?;
@@ -90,8 +93,19 @@ impl Writer {
         let file = buffer
             .into_inner()
             .map_err(|error| refused(error.into_error()))?;
-        settle(file, &self.store.blob(&digest))?;
+        settle(file, &self.store.blob_path(&digest))?;
         Ok((digest, size))
+    }
+
+    /// A file for a blob that comes in pieces.
+    pub(crate) fn ingest(&self) -> Result<NamedTempFile, ImageError> {
+        let ingest = self.store.path.join(INGEST);
+        NamedTempFile::new_in(&ingest).map_err(ImageError::writing(&ingest))
+    }
+
+    /// Takes a file of [`Writer::ingest`] in, whose bytes have this digest.
+    pub(crate) fn adopt(&mut self, file: NamedTempFile, digest: &Digest) -> Result<(), ImageError> {
+        settle(file, &self.store.blob_path(digest))
     }
 
     /// Writes a JSON document as a blob.
@@ -158,14 +172,18 @@ impl Writer {
     fn collect(&mut self) -> Result<Freed, ImageError> {
         let mut needed = BTreeSet::new();
         for entry in &self.index.manifests {
-            let manifest = self.store.manifest(entry)?;
+            let Followed {
+                of_platform,
+                manifest,
+            } = self.store.follow(entry)?;
             needed.insert(entry.digest.clone());
+            needed.extend(of_platform.map(|it| it.digest));
             needed.insert(manifest.config.digest);
             needed.extend(manifest.layers.into_iter().map(|layer| layer.digest));
         }
         let needed: BTreeSet<_> = needed
             .iter()
-            .map(|digest| self.store.blob(digest))
+            .map(|digest| self.store.blob_path(digest))
             .collect();
         let mut freed = Freed::default();
         for path in files(&self.store.path.join(BLOBS))? {

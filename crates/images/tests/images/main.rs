@@ -3,8 +3,11 @@
 //! It must not pull an image: everything is built here.
 
 mod build;
+mod hub;
 mod load;
+mod pull;
 mod push;
 mod runtimes;
+mod saved;
 mod store;
 mod support;

@@ -47,13 +47,16 @@ fn an_image_and_its_bill_of_materials_arrive_and_nothing_is_sent_twice() {
         (5, 0),
         "configuration, two layers, {{}}, the bill"
     );
-    let path = format!("/v2/team/test-program/manifests/{}", a.reference.tag());
+    let path = format!(
+        "/v2/team/test-program/manifests/{}",
+        a.reference.tag().unwrap()
+    );
     let answer = registry.get(&path, MANIFEST);
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     assert_eq!(Digest::of(body.as_bytes()), a.manifest.digest, "{answer}");
     let sbom = format!(
         "/v2/team/test-program/manifests/{}",
-        a.sbom.as_ref().unwrap().reference.tag()
+        a.sbom.as_ref().unwrap().reference.tag().unwrap()
     );
     assert!(
         registry

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use kedactl_bundle::Certainty;
 use kedactl_cluster::{ObjectRef, Right, may_everything, require};
-use kedactl_config::Config;
+use kedactl_config::{Config, Delivery};
 use kedactl_plan::{Done, Run};
+use kedactl_tools::CancellationToken;
 use serde_json::Value as Json;
 
 use super::nodes::{Ended, objects, place_of, put};
@@ -14,7 +16,7 @@ use super::{Job, Results};
 use crate::job::{plural, until_stopped};
 use crate::place::Place;
 use crate::releases::{self, Declared, Survey};
-use crate::{StackError, tunnel};
+use crate::{StackError, images, tunnel};
 
 /// What server-side apply and the reading before it need.
 const APPLIED: [&str; 4] = ["get", "list", "create", "patch"];
@@ -54,6 +56,7 @@ impl Job<'_> {
         } else {
             Some(self.helm(place, &declared, run.stop()).await?)
         };
+        self.all_inside(place, &survey, run.stop()).await?;
         if may_everything(cluster).await? {
             return Ok((survey, format!("{note}, the user may do everything")));
         }
@@ -71,6 +74,43 @@ impl Job<'_> {
             survey,
             format!("{note}, {} are there", plural(wanted.len(), "right")),
         ))
+    }
+
+    /// Refuses what would have to be pulled: the configuration may be another than the one that the bundle was made of.
+    pub(crate) async fn all_inside(
+        &self,
+        place: &Place,
+        survey: &Survey,
+        stop: &CancellationToken,
+    ) -> Result<(), StackError> {
+        let request = self.request;
+        let Some(bundle) = &request.bundle else {
+            return Ok(());
+        };
+        // Under the names that the bundle knows, also where a registry has others.
+        let mut config = images::named_by(bundle, &request.config, &Delivery::None)?;
+        config.releases.retain(|name, _| survey.is_ours(name));
+        let declared = self.declared.iter().filter(|it| survey.is_ours(&it.name));
+        let declared: Vec<Declared> = declared.cloned().collect();
+        let helm = if declared.is_empty() {
+            None
+        } else {
+            Some(self.helm(place, &declared, stop).await?)
+        };
+        let objects =
+            kedactl_bundle::rendered(&config, &request.templates, helm.as_ref(), stop).await?;
+        let mut missing = kedactl_bundle::outside(bundle.contents(), &objects);
+        missing.retain(|it| {
+            it.certainty == Certainty::Certain && !request.outside.contains(&it.image)
+        });
+        match missing.first() {
+            None => Ok(()),
+            Some(first) => Err(StackError::Outside {
+                image: first.image.to_string(),
+                place: Box::new(first.place.clone()),
+                more: missing.len() - 1,
+            }),
+        }
     }
 
     /// Their kinds and places; images have no names yet.

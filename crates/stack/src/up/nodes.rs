@@ -24,6 +24,12 @@ pub(super) type Ended = Result<Done<()>, StackError>;
 
 impl Job<'_> {
     pub(super) async fn cluster(&self, run: Run<'_>, done: &Results) -> Ended {
+        if let (Some(node), Some(bundle)) = (&self.node_image, &self.request.bundle) {
+            let step = Step::start(run.sink(), "node-image", "image of the nodes");
+            let loaded = node.ensure(bundle, &self.request.config, &step);
+            let loaded = until_stopped(run.stop(), loaded).await;
+            told(step, loaded, |loaded| (node.name.to_string(), *loaded))?;
+        }
         let step = Step::start(run.sink(), "connect", "connect");
         let way = &self.request.way;
         let (home, record) = (&self.request.home, self.record.clone());
@@ -47,18 +53,13 @@ impl Job<'_> {
     }
 
     pub(super) async fn build(&self, run: Run<'_>, done: &Results) -> Ended {
-        let store = self.request.home.images();
-        let built = images::make(&self.request.config, store);
-        let built = until_stopped(run.stop(), built).await?;
-        let names: Vec<String> = built
-            .images
-            .iter()
-            .map(|it| it.reference.to_string())
-            .collect();
-        let note = if names.is_empty() {
-            "none to build".to_owned()
-        } else {
-            names.join(", ")
+        let built = until_stopped(run.stop(), images::at_hand(self.request)).await?;
+        let names = built.images.iter().map(|it| it.reference.to_string());
+        let names: Vec<String> = names.collect();
+        let note = match (&self.request.bundle, names.len()) {
+            (Some(_), number) => format!("{} of the bundle", plural(number, "image")),
+            (None, 0) => "none to build".to_owned(),
+            (None, _) => names.join(", "),
         };
         put(&done.built, built);
         Ok(Done::unchanged(note, ()))

@@ -2,7 +2,7 @@
 //! Must not let half a download, or another chart than was asked for, look like a chart.
 
 mod again;
-mod source;
+pub(crate) mod source;
 
 use std::path::Path;
 

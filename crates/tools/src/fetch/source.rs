@@ -176,7 +176,7 @@ fn login(release: &Release) -> Result<Option<Login>, ToolError> {
     }))
 }
 
-fn archive_in(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn archive_in(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -7,6 +7,7 @@ mod history;
 mod left;
 mod look;
 mod marks;
+mod package;
 mod remove;
 mod render;
 mod repair;

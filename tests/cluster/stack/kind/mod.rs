@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A chart of what the test clusters install by `kubectl`: the published charts cannot be had everywhere.
-fn chart(folder: &Path, name: &str, manifests: &str) -> String {
+pub(crate) fn chart(folder: &Path, name: &str, manifests: &str) -> String {
     let path = Path::new(&variable("KEDACTL_TEST_MANIFESTS")).join(manifests);
     let text = fs::read_to_string(&path).unwrap();
     assert!(
