@@ -210,10 +210,13 @@ fn manual_pages_go_to_stdout_or_into_the_folder_that_is_named_and_nowhere_else()
     reason = "the shell itself is asked what it offers"
 )]
 fn bash_completes_a_command() {
-    let script = context().run(&["completions", "bash"]).expect(0).stdout;
+    let context = context();
+    let script = context.run(&["completions", "bash"]).expect(0).stdout;
+    // Too long for an argument.
+    let script = context.write("completions.bash", &script);
     let ask = "COMP_WORDS=(kedactl u); COMP_CWORD=1; _kedactl kedactl u kedactl; echo \"${COMPREPLY[@]}\"";
     let run = std::process::Command::new("bash")
-        .args(["--norc", "-c", &format!("{script}\n{ask}")])
+        .args(["--norc", "-c", &format!(". {}; {ask}", script.display())])
         .output()
         .expect("bash");
     assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), "up", "{run:?}");
