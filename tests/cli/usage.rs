@@ -25,8 +25,8 @@ fn help_names_every_command() {
       logs         Show what the services wrote
       queue        Look into queues and act on them
       images       Build, load and push container images
-      charts       Fetch, list and check the charts of the releases
       bundle       Put everything that a stack needs into one bundle, for places without a network
+      charts       Fetch, list and check the charts of the releases
       redis        Act on Redis
       doctor       Check this machine and the stack, with a cure for each finding
       render       Print the manifests
