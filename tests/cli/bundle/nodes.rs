@@ -78,7 +78,10 @@ fn the_image_of_the_nodes_goes_into_an_engine_that_lacks_it() {
         assert_eq!(found.manifest.digest.as_str(), digest);
         assert!(store.check().unwrap().problems.is_empty());
         let told = fs::read_to_string(shop.at("played/told")).unwrap_or_default();
-        assert!(told.contains(&name), "kind makes nodes of it: {told} {ended:?}");
+        assert!(
+            told.contains(&name),
+            "kind makes nodes of it: {told} {ended:?}"
+        );
 
         // An engine says the digest of the configuration, a newer one that of the manifest.
         for known in [&found.config.digest, &found.manifest.digest] {
