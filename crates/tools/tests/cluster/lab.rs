@@ -101,7 +101,7 @@ impl Lab {
             api_versions: Vec::new(),
             registry_config: None,
             vendored: None,
-            fetch_within: std::time::Duration::from_mins(1),
+            fetch_within: Duration::from_mins(1),
             mask: Mask::default(),
         };
         Helm::open(settings, &CancellationToken::new())

@@ -66,7 +66,13 @@ fn a_cold_run_that_fails_leaves_every_artifact_and_no_cluster() {
     ];
     assert_eq!(ends, wanted);
 
-    let load: Value = serde_json::from_str(&read(&rig, "load.json")).unwrap();
+    the_artifacts_are_complete(&rig);
+    no_secret_is_in(&rig);
+}
+
+/// Report, load, objects, logs, events and the nodes' own logs.
+fn the_artifacts_are_complete(rig: &Rig) {
+    let load: Value = serde_json::from_str(&read(rig, "load.json")).unwrap();
     assert_eq!(
         (&load["audit"]["done"], &load["audit"]["lost"]),
         (&500.into(), &0.into())
@@ -76,7 +82,7 @@ fn a_cold_run_that_fails_leaves_every_artifact_and_no_cluster() {
         "{}",
         load["scaling"]
     );
-    let junit = read(&rig, "junit.xml");
+    let junit = read(rig, "junit.xml");
     for part in [
         "name=\"release keda\"",
         "name=\"readiness\"",
@@ -86,11 +92,11 @@ fn a_cold_run_that_fails_leaves_every_artifact_and_no_cluster() {
         assert!(junit.contains(part), "{part}: {junit}");
     }
     let namespace = rig.namespace();
-    let described = read(&rig, &format!("describe/{namespace}.txt"));
+    let described = read(rig, &format!("describe/{namespace}.txt"));
     assert!(described.contains("localhost/none:1"), "{described}");
     assert!(described.contains("ImagePull"), "{described}");
-    assert!(read(&rig, "events.txt").contains("localhost/none:1"));
-    let timeline = read(&rig, "timeline.txt");
+    assert!(read(rig, "events.txt").contains("localhost/none:1"));
+    let timeline = read(rig, "timeline.txt");
     for source in [" up ", " scaling ", " cluster "] {
         assert!(timeline.contains(source), "{source}: {timeline}");
     }
@@ -101,16 +107,15 @@ fn a_cold_run_that_fails_leaves_every_artifact_and_no_cluster() {
         "kedactl.log",
         "objects/cluster/Node.json",
     ] {
-        assert!(!read(&rig, name).is_empty(), "{name}");
+        assert!(!read(rig, name).is_empty(), "{name}");
     }
     let redis = format!("logs/{namespace}/redis-node-0/redis.log");
     assert!(
-        read(&rig, &redis).contains("Ready to accept connections"),
+        read(rig, &redis).contains("Ready to accept connections"),
         "{redis}"
     );
-    let nodes = fs::read_dir(artifact(&rig, "nodes")).unwrap().count();
+    let nodes = fs::read_dir(artifact(rig, "nodes")).unwrap().count();
     assert!(nodes > 0, "kind's own logs");
-    no_secret_is_in(&rig);
 }
 
 /// What a Secret holds is in no artifact: its objects are there, masked.
