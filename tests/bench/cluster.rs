@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 const STACK: &str = "bench";
 const TIMES: usize = 5;
+const WITHIN: Duration = Duration::from_mins(1);
 
 struct Bench {
     context: Context,
@@ -144,13 +145,14 @@ impl Bench {
             "--dry-run=server",
         ];
         let namespace = ["-n", STACK, "--kubeconfig", &self.kubeconfig];
-        tool("helm", &[&upgrade[..], &namespace].concat()).map(drop)
+        tool("helm", &[&upgrade[..], &namespace].concat(), WITHIN).map(drop)
     }
 
     fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
         tool(
             "kubectl",
             &[&["--kubeconfig", &self.kubeconfig], args].concat(),
+            WITHIN,
         )
     }
 
@@ -165,13 +167,13 @@ impl Bench {
     }
 }
 
-fn tool(program: &str, args: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn tool(program: &str, args: &[&str], within: Duration) -> anyhow::Result<String> {
     let run = Run::new(program).args(args.iter().copied());
-    Ok(run.within(Duration::from_mins(1)).run()?.stdout)
+    Ok(run.within(within).run()?.stdout)
 }
 
 #[expect(clippy::disallowed_methods, reason = "what `lab exec` sets")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -1,11 +1,10 @@
 //! How fast an image reaches a node: the first load, and the load after one program changed, beside the import of the
-//! whole archive by `ctr`, both into a real containerd of this run; and onto a real kind node, where it runs as
-//! `tests/cluster/lab exec -- cargo xtask bench images`.
+//! whole archive by `ctr`, both into a real containerd of this run; and into a real kind cluster beside `kind load
+//! image-archive`, where it runs as `tests/cluster/lab exec -- cargo xtask bench images`.
 //!
 //! It must not count the making of the archive that the peer reads: it gets a finished file.
 
 use crate::report::{Goal, Report};
-use anyhow::Context as _;
 use kedactl_exec::Run;
 use kedactl_images::{
     ContainerdSocket, Content, DockerContainer, ExtraFile, Image, NodeShell, Spec, Store, archive,
@@ -15,6 +14,7 @@ use kedactl_plan::Discard;
 use kedactl_testkit::Containerd;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -48,18 +48,18 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     bench.first_load(report)?;
     let node = Containerd::start();
     let own = [ContainerdSocket::new(node.socket())];
-    bench.reload(report, "images", &own, |archive| import(&node, archive))?;
+    let peer = ("ctr-import", |archive: &Path| import(&node, archive));
+    bench.reload(report, "images", &own, peer)?;
     let Some(cluster) = cluster() else {
         report.note("images.kind: not measured, no test cluster: `tests/cluster/lab exec -- …`");
         return Ok(());
     };
-    let engine = Path::new("docker");
-    let nodes = bench.runtime.block_on(kind_nodes(engine, &cluster))?;
-    let node = nodes.first().context("a node")?.clone();
-    let reloaded = bench.reload(report, "images.kind", &nodes[..1], |archive| {
-        import_into(&node, archive)
-    });
-    take_away(&node)?;
+    let nodes = bench
+        .runtime
+        .block_on(kind_nodes(Path::new("docker"), &cluster))?;
+    let peer = ("kind-load", |archive: &Path| kind_load(&cluster, archive));
+    let reloaded = bench.reload(report, "images.kind", &nodes, peer);
+    nodes.iter().try_for_each(take_away)?;
     reloaded
 }
 
@@ -91,7 +91,7 @@ impl Bench {
         report: &mut Report,
         prefix: &str,
         node: &[N],
-        import: impl Fn(&Path) -> anyhow::Result<f64>,
+        (named, import): (&'static str, impl Fn(&Path) -> anyhow::Result<f64>),
     ) -> anyhow::Result<()> {
         self.load(node, &self.image(0)?)?;
         let (mut builds, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
@@ -104,7 +104,7 @@ impl Bench {
             theirs.push(import(&self.archive(&other)?)?);
         }
         let (ours, theirs) = (median(ours), median(theirs));
-        let peer = Some(("ctr-import", theirs));
+        let peer = Some((named, theirs));
         let (whole, ratio) = (Goal::AtMost(1.0), Goal::RatioAtMost(0.5));
         let name = |what: &str| format!("{prefix}.{what}");
         report.figure(&name("reload_one_program"), ours, "s", peer, whole);
@@ -162,13 +162,15 @@ fn import(node: &Containerd, archive: &Path) -> anyhow::Result<f64> {
     Ok(took)
 }
 
-/// The same on a kind node, its standard input the archive, as `kind load image-archive` does it.
-fn import_into(node: &DockerContainer, archive: &Path) -> anyhow::Result<f64> {
+/// Seconds that kind takes to bring a whole archive to the nodes of a cluster.
+fn kind_load(cluster: &str, archive: &Path) -> anyhow::Result<f64> {
     let start = Instant::now();
-    let run = Run::new(&node.engine).args(["exec", "-i", &node.container]);
-    let run = run.args(["ctr", "-n", "k8s.io", "images", "import", "-"]);
-    let mut file = std::fs::File::open(archive)?;
-    run.run_fed(move |out: &mut dyn std::io::Write| std::io::copy(&mut file, out).map(drop))?;
+    let archive = archive.display().to_string();
+    let load = ["load", "image-archive", "--name", cluster, &archive];
+    Run::new("kind")
+        .args(load)
+        .within(Duration::from_mins(2))
+        .run()?;
     Ok(start.elapsed().as_secs_f64())
 }
 

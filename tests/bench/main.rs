@@ -1,4 +1,4 @@
-//! `kedactl-bench [queue|api|load|images|cli|cluster]…`: every performance promise beside a peer or a floor of the same run.
+//! `kedactl-bench [queue|api|load|images|cli|cluster|kind]…`: every performance promise beside a peer or a floor of the same run.
 //!
 //! It must not run inside the test suite: figures are for people and for docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
@@ -7,6 +7,7 @@ mod api;
 mod cli;
 mod cluster;
 mod images;
+mod kind;
 mod load;
 mod performance;
 mod python;
@@ -35,6 +36,7 @@ enum Suite {
     Images,
     Cli,
     Cluster,
+    Kind,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 Suite::Images => images::run(&mut report)?,
                 Suite::Cli => cli::run(&mut report)?,
                 Suite::Cluster => cluster::run(&mut report)?,
+                Suite::Kind => kind::run(&mut report)?,
             }
         }
     }

@@ -32,14 +32,16 @@ impl Cluster {
     /// # Panics
     /// Where there is none, or it does not answer.
     pub(crate) fn of_this_run() -> Self {
-        let kubeconfig = variable("KEDACTL_TEST_KUBECONFIG");
-        let cluster = Self {
-            kubeconfig: kubeconfig.into(),
-        };
+        let cluster = Self::at(variable("KEDACTL_TEST_KUBECONFIG").into());
         if let Err(error) = cluster.try_kubectl(&["get", "--raw", "/readyz"]) {
             panic!("{HOW}: {error}");
         }
         cluster
+    }
+
+    /// The one that a file leads to.
+    pub(crate) fn at(kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig }
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Run {

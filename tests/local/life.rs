@@ -147,6 +147,8 @@ fn a_redis_fail_over_moves_the_master() {
 #[test]
 fn doctor_finds_a_healthy_stack_healthy() {
     let context = running();
+    // The programs that `up` was told of by options: beside this `kedactl` there are none of the names that it would look for.
+    context.write_project();
     let outcome = context.run(&["doctor", "-f", "fast", "-o", "json"]);
     let checks = outcome.json();
     let failed: Vec<_> = checks["checks"]

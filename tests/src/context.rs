@@ -103,8 +103,13 @@ impl Context {
     /// Sets a variable of the program's environment, which has few.
     #[must_use]
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.to_owned(), value.to_owned()));
+        self.set_env(name, value);
         self
+    }
+
+    /// The same for one that is in use.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn dir(&self) -> &Path {

@@ -11,14 +11,8 @@ fn what_is_made_and_how_it_is_delivered_by_default() {
     let kind = set("kind", &["name=shop"]).unwrap().config;
     assert_eq!(kind.images.build, [BuiltImage::Api, BuiltImage::Worker]);
     assert_eq!(kind.images.engine, "docker");
-    let own = |name: &str| {
-        Ok(Delivery::Nodes {
-            kind_cluster: name.into(),
-        })
-    };
-    assert_eq!(kind.delivery(), own("shop"));
-    let named = set("kind", &["kind.cluster=mine", "images.kindCluster=mine"]).unwrap();
-    assert_eq!(named.config.delivery(), own("mine"));
+    // Its name is the stack's, which may be given on the command line.
+    assert_eq!(kind.delivery(), Ok(Delivery::Own));
     assert_eq!(
         set("local", &[]).unwrap().config.delivery(),
         Ok(Delivery::None)
@@ -60,7 +54,7 @@ fn a_cluster_without_a_way_for_images_is_told_what_to_set() {
     let told = set("context", &[]).unwrap().config.delivery().unwrap_err();
     insta::assert_snapshot!(told);
     let own = set("minikube", &[]).unwrap().config.delivery();
-    assert_eq!(own, Ok(Delivery::Minikube));
+    assert_eq!(own, Ok(Delivery::Own));
     let foreign = ["queue={kind: list, listName: x}"];
     let error = set("kind", &foreign)
         .unwrap()

@@ -1,13 +1,13 @@
 //! The images of a stack: made from this machine's programs or taken out of a bundle, and brought to where the pods will look.
 //! Must not believe that an image arrived: the node or the registry names its digest.
 
-mod minikube;
+mod own;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_bundle::{Bundle, Contents, ImageEntry, Origin, Reason};
-use kedactl_config::{BuiltImage, Config, Delivery, Provider};
+use kedactl_config::{BuiltImage, Config, Delivery};
 use kedactl_exec::{Run, find};
 use kedactl_images::{
     Credentials, How, Image, REGISTRY, Reference, Service, Spec, Store, archive, build_changed,
@@ -217,24 +217,15 @@ pub(crate) async fn deliver(
         return Ok(nothing);
     }
     let store = &built.store;
-    let delivery = match (&built.way, own) {
-        (Delivery::None, Some(Own::Kind(name))) if into_own_nodes(&built.config) => {
-            Delivery::Nodes {
-                kind_cluster: name.clone(),
-            }
-        }
-        (named, _) => named.clone(),
-    };
-    match delivery {
-        Delivery::Minikube => match own {
-            Some(Own::Minikube(name)) => {
-                minikube::deliver(built, store, home, name, sink, stop).await
-            }
-            _ => Ok(nothing),
+    match &built.way {
+        Delivery::Own => match own {
+            Some(own) => own::deliver(built, home, own, sink, stop).await,
+            // A stack without a cluster of its own is given another way by its configuration.
+            None => Ok(nothing),
         },
         Delivery::Nodes { kind_cluster } => {
             let engine = find(&built.config.images.engine)?;
-            let nodes = kind_nodes(&engine, &kind_cluster).await?;
+            let nodes = kind_nodes(&engine, kind_cluster).await?;
             let loaded = load(store, &built.images, &nodes, sink).await?;
             Ok(Delivered {
                 changed: loaded.iter().any(|it| it.how != How::Present),
@@ -245,9 +236,9 @@ pub(crate) async fn deliver(
             let mut changed = false;
             for image in &built.images {
                 let target = if image.reference.registry() == REGISTRY {
-                    image.reference.moved(&prefix)?
+                    image.reference.moved(prefix)?
                 } else {
-                    image.reference.mirrored(&prefix)?
+                    image.reference.mirrored(prefix)?
                 };
                 let pushed = push(store, image, &target, credentials, sink).await?;
                 changed |= pushed.sent > 0;
@@ -256,7 +247,7 @@ pub(crate) async fn deliver(
         }
         Delivery::Command(words) => {
             for image in &built.images {
-                hand_over(store, image, &words).await?;
+                hand_over(store, image, words).await?;
             }
             Ok(Delivered {
                 changed: true,
@@ -285,11 +276,6 @@ async fn hand_over(store: &Store, image: &Image, words: &[String]) -> Result<(),
         Ok(ended) => Ok(ended.map(drop)?),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
-}
-
-/// Whether the provider's own nodes take the images where nothing else is said.
-fn into_own_nodes(config: &Config) -> bool {
-    config.provider == Provider::Kind
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Programs of this machine that a run needs on its way: looked up before anything is written, with the key that names each.
 //! Must not run them; helm and kind are looked up by those who drive them.
 
-use kedactl_config::{BuiltImage, Config, Delivery};
+use kedactl_config::{BuiltImage, Config, Delivery, Provider};
 use kedactl_exec::find;
 use kedactl_images::{Service, redis};
 
@@ -27,9 +27,10 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
 pub(crate) fn to_deliver(config: &Config, way: Delivery) -> Result<(), StackError> {
     match way {
         Delivery::Nodes { .. } => engine(&config.images.engine),
+        Delivery::Own if config.provider == Provider::Kind => engine(&config.images.engine),
         Delivery::Command(words) => words.first().map_or(Ok(()), |it| command(it)),
         // Whoever drives minikube looks for it; where the engine's client is missing, images go by `minikube ssh`.
-        Delivery::Minikube | Delivery::Registry(_) | Delivery::None => Ok(()),
+        Delivery::Own | Delivery::Registry(_) | Delivery::None => Ok(()),
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
 
     fn refused(change: impl FnOnce(&mut Config)) -> (String, String) {
         let mut config = config();
-        config.provider = kedactl_config::Provider::Context;
+        config.provider = Provider::Context;
         config.images.build = vec![BuiltImage::Api];
         config.images.programs.api = Some("/bin/sh".to_owned());
         change(&mut config);

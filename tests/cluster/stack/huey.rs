@@ -2,6 +2,7 @@
 //!
 //! It must not count tasks by itself: the application counts them in Redis, and its own producer reads the count.
 
+use crate::cluster::variable;
 use crate::rig::Rig;
 use kedactl_testkit::until;
 use serde_json::{Value, json};
@@ -31,6 +32,15 @@ fn values(kind: &str) -> String {
         .replace("HUEY_QUEUE: list", &format!("HUEY_QUEUE: {kind}"))
         .replace("listName: huey.redis.shop", &format!("listName: {list}"))
         .replace(": 120\n", ": 15\n")
+}
+
+/// A stack of it whose packages come from a folder: the network of a test cluster reaches no index.
+fn rig(purpose: &str, kind: &str) -> Rig {
+    let mut rig = Rig::with(purpose, &values(kind));
+    let wheels = variable("KEDACTL_TEST_WHEELS");
+    rig.context.set_env("PIP_FIND_LINKS", &wheels);
+    rig.context.set_env("PIP_NO_INDEX", "1");
+    rig
 }
 
 impl Rig {
@@ -77,10 +87,9 @@ impl Rig {
 }
 
 #[test]
-#[ignore = "pip needs an index of packages, which the network of a test cluster does not reach"]
 fn huey_goes_from_zero_to_many_and_back_and_runs_each_task_once() {
     for kind in ["list", "sorted-set", "kept"] {
-        let rig = Rig::with(&format!("huey-{kind}"), &values(kind));
+        let rig = rig(&format!("huey-{kind}"), kind);
         rig.up(&[]).check(0);
         until("no worker while nothing is queued", WITHIN, || {
             rig.huey_workers() == 0
@@ -100,9 +109,8 @@ fn huey_goes_from_zero_to_many_and_back_and_runs_each_task_once() {
 
 /// Rolling the Deployment stops every worker with tasks in it, as each scale-in does.
 #[test]
-#[ignore = "pip needs an index of packages, which the network of a test cluster does not reach"]
 fn a_worker_that_is_stopped_finishes_what_it_runs() {
-    let rig = Rig::with("huey-stop", &values("list"));
+    let rig = rig("huey-stop", "list");
     rig.up(&[]).check(0);
     rig.produce("produce", &["40", "3"]);
     until("a worker runs tasks", WITHIN, || {

@@ -180,13 +180,13 @@ impl Cross<'_> {
             let hint = format!("keep one; `{first}: null` in a later layer takes the other away");
             self.add_with(&["images", second], message, Some(hint));
         }
-        let own = config.kind_cluster();
-        if config.provider == Provider::Kind
-            && images.kind_cluster.as_deref().is_some_and(|it| it != own)
-        {
-            let message =
-                format!("must be the stack's own cluster, `{own}`, with `provider: kind`");
-            let hint = "leave it out; kind.cluster names the stack's cluster".to_owned();
+        if config.provider.makes_a_cluster() && images.kind_cluster.is_some() {
+            let provider = config.provider.environment();
+            let message = format!(
+                "has no effect with `provider: {provider}`: images go into the stack's own cluster"
+            );
+            let hint = "leave it out; kind.cluster and minikube.profile name the stack's cluster"
+                .to_owned();
             self.add_with(&["images", "kindCluster"], message, Some(hint));
         }
         let runs = config.release("redis").is_some_and(Release::is_own_redis);

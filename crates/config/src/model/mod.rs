@@ -114,6 +114,11 @@ impl Provider {
         matches!(self, Self::Kind | Self::Minikube | Self::Context)
     }
 
+    /// Whether the cluster is the stack's own, made where it is not there.
+    pub fn makes_a_cluster(self) -> bool {
+        matches!(self, Self::Kind | Self::Minikube)
+    }
+
     /// Name of the environment that belongs to it: `values/env/<name>.yaml`.
     pub fn environment(self) -> &'static str {
         match self {

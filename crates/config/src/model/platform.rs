@@ -152,13 +152,13 @@ impl BuiltImage {
 /// How images reach the nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Into the nodes of a kind cluster.
+    /// Into the nodes of the stack's own cluster, whichever provider made it.
+    Own,
+    /// Into the nodes of a kind cluster that is somebody else's.
     Nodes {
         /// Name of the cluster.
         kind_cluster: String,
     },
-    /// Into the nodes of the stack's own minikube profile.
-    Minikube,
     /// By a registry, `HOST[:PORT]/PATH`.
     Registry(String),
     /// By a program with its arguments, which gets an OCI archive on standard input, once for each image.
@@ -326,11 +326,6 @@ impl Config {
         self.tunnel.port.unwrap_or(self.api.port)
     }
 
-    /// Name of the provider kind's cluster.
-    pub fn kind_cluster(&self) -> &str {
-        self.kind.cluster.as_deref().unwrap_or(&self.name)
-    }
-
     /// How the images that are made reach the nodes. Asked for by what puts a stack on a cluster: rendering does without.
     ///
     /// # Errors
@@ -361,11 +356,10 @@ impl Config {
         if !images.load_command.is_empty() {
             return Ok(Delivery::Command(images.load_command.clone()));
         }
-        if self.provider == Provider::Minikube && images.kind_cluster.is_none() {
-            return Ok(Delivery::Minikube);
+        if self.provider.makes_a_cluster() {
+            return Ok(Delivery::Own);
         }
-        let own = (self.provider == Provider::Kind).then(|| self.kind_cluster().to_owned());
-        match images.kind_cluster.clone().or(own) {
+        match images.kind_cluster.clone() {
             Some(kind_cluster) => Ok(Delivery::Nodes { kind_cluster }),
             None => Err(format!(
                 "nothing says how the images that images.build makes reach the nodes of the provider `{}`: set \

@@ -38,10 +38,14 @@ pub async fn check(
 ) -> Result<ChartsChecked, StackError> {
     let mut declared = request.declared()?;
     let mut around = Around {
-        own_certificates: laptop(&request.config),
-        loaded_images: laptop(&request.config),
+        own_certificates: request.config.provider.makes_a_cluster(),
+        loaded_images: request.config.provider.makes_a_cluster(),
         nodes: declared_nodes(&request.config),
-        memory: laptop(&request.config).then(machine_memory),
+        memory: request
+            .config
+            .provider
+            .makes_a_cluster()
+            .then(machine_memory),
         redis_secret: Some((
             request.config.redis.secret.name.clone(),
             request.config.redis.secret.password_key.clone(),
@@ -76,10 +80,6 @@ pub async fn check(
         kube_version: version,
         findings: kedactl_charts::check(&all, &around),
     })
-}
-
-fn laptop(config: &Config) -> bool {
-    matches!(config.provider, Provider::Kind | Provider::Minikube)
 }
 
 /// Nodes on which pods may run, of a cluster that would be made: workers, or the one node that is everything.

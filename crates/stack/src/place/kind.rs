@@ -97,7 +97,7 @@ pub async fn node_logs(home: &Home, record: &Record, into: &Path) -> Result<bool
     Ok(true)
 }
 
-pub(super) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
+pub(crate) fn driver(home: &Home, config: &Config) -> Result<Kind, StackError> {
     let program = config.kind.program.as_ref().map(PathBuf::from);
     let engine = &config.images.engine;
     Ok(Kind::open(program.as_deref(), engine, &home.kind())?)

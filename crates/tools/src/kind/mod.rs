@@ -22,6 +22,7 @@ const DELETE: Duration = Duration::from_mins(3);
 const LATE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const CREATE: Duration = Duration::from_mins(15);
+const LOAD: Duration = Duration::from_mins(10);
 
 /// A kind that was found.
 #[derive(Debug, Clone)]
@@ -171,6 +172,21 @@ impl Kind {
     async fn is_there(&self, name: &str, cancel: &CancellationToken) -> Result<bool, ToolError> {
         let all = self.clusters(cancel).await?;
         Ok(all.iter().any(|other| other == name))
+    }
+
+    /// Hands an archive of images to all nodes. That it ends well says nothing about what the nodes have then.
+    pub async fn load_archive(
+        &self,
+        name: &str,
+        archive: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        let job = self
+            .job(&["load", "image-archive", "--name", name])
+            .arg(archive)
+            .within(LOAD);
+        self.finish(Action::Load, name, &job, cancel).await?;
+        Ok(())
     }
 
     /// Collects the logs of a cluster's nodes in a folder.

@@ -5,38 +5,22 @@
 
 mod ci;
 mod moments;
+mod two_nodes;
 
 use crate::cluster::variable;
 use crate::rig::Rig;
-use kedactl_exec::Run;
+use kedactl_exec::{Run, find};
 use kedactl_testkit::until;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 /// A chart of what the test clusters install by `kubectl`: the published charts cannot be had everywhere.
 pub(crate) fn chart(folder: &Path, name: &str, manifests: &str) -> String {
-    let path = Path::new(&variable("KEDACTL_TEST_MANIFESTS")).join(manifests);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(
-        !text.contains("{{"),
-        "{} would be read as a template",
-        path.display()
-    );
-    // The stack makes the release's namespace.
-    let objects: Vec<&str> = text
-        .split("\n---\n")
-        .filter(|it| !it.contains("\nkind: Namespace\n") && !it.starts_with("kind: Namespace\n"))
-        .collect();
-    let chart = folder.join(name);
-    fs::create_dir_all(chart.join("templates")).unwrap();
-    fs::write(
-        chart.join("Chart.yaml"),
-        format!("apiVersion: v2\nname: {name}\nversion: 0.1.0\n"),
-    )
-    .unwrap();
-    fs::write(chart.join("templates/all.yaml"), objects.join("\n---\n")).unwrap();
+    let manifests = Path::new(&variable("KEDACTL_TEST_MANIFESTS")).join(manifests);
+    let chart = kedactl_tests::chart_of(folder, name, &manifests);
     chart.display().to_string()
 }
 
@@ -70,6 +54,11 @@ releases:
 "
     ));
     rig
+}
+
+/// More values for a stack that is not up yet, over the others.
+fn with(rig: &Rig, more: &str) {
+    rig.context.write("kedactl.yaml", more);
 }
 
 /// Containers of a cluster, running or not.
@@ -125,6 +114,7 @@ fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
     assert!(done["scaling"]["to_zero_s"].is_number(), "{done}");
 
     nodes_that_stood_still_are_started(&rig);
+    images_that_a_node_refuses_come_by_kind_itself(&rig);
 
     // Without --purge the cluster stays, and so does what a next `up` goes on with.
     let down = rig.run(&["down", "-o", "json"]).expect(0).json();
@@ -167,6 +157,31 @@ fn nodes_that_stood_still_are_started(rig: &Rig) {
     rig.run(&load).check(0);
 }
 
+/// An engine through which no import succeeds: whole archives go by `kind load`, which has a way of its own.
+fn images_that_a_node_refuses_come_by_kind_itself(rig: &Rig) {
+    let node = format!("{}-control-plane", rig.name);
+    let ctr = ["exec", &node, "ctr", "-n", "k8s.io", "images"];
+    let of_api = || {
+        let all = docker(&[&ctr[..], &["ls", "-q"]].concat());
+        let of_api = all.lines().find(|it| it.contains("kedactl-api:"));
+        of_api.map(str::to_owned)
+    };
+    let image = of_api().unwrap();
+    docker(&[&ctr[..], &["rm", "--sync", &image]].concat());
+    let real = find("docker").unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *' images import '*) cat >/dev/null; echo no room for it >&2; exit 1 ;; esac\nexec {} \"$@\"\n",
+        real.display()
+    );
+    let engine = rig.context.write("bin/docker", &script);
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).unwrap();
+    let engine = format!("images.engine={}", engine.display());
+    let up = rig.up(&["--set", &engine]).expect(0);
+    assert!(up.stderr.contains("no room for it"), "{up:?}");
+    assert!(up.stderr.contains("kind load image-archive"), "{up:?}");
+    assert_eq!(of_api(), Some(image));
+}
+
 /// Kills `up` alone while kind makes the nodes; kind works on, and the next run has to end it.
 fn killed_while_it_is_made(rig: &Rig) {
     let place = rig.place();
@@ -183,7 +198,9 @@ fn killed_while_it_is_made(rig: &Rig) {
 fn a_cluster_that_somebody_else_made_is_adopted_by_its_identity_and_stays() {
     let mut rig = Rig::new("adopted");
     let cluster = variable("KEDACTL_TEST_CLUSTER");
-    rig.on_a_kind_cluster(&format!("kind: {{cluster: {cluster}}}\n"));
+    rig.on_a_kind_cluster(&format!(
+        "images: {{kindCluster: null}}\nkind: {{cluster: {cluster}}}\n"
+    ));
     let refused = rig.up(&[]).expect(5);
     assert!(refused.stderr.contains("--allow-cluster"), "{refused:?}");
     let uid = rig.cluster_uid();

@@ -1,5 +1,5 @@
-//! Images into the nodes of a minikube profile: what each lacks, by the shortest way; `minikube image load` where that fails.
-//! Must not believe minikube: it ends well also where no node took an image.
+//! Images into the nodes of the stack's own cluster: what each lacks, by the shortest way; else by the program that made it.
+//! Must not believe that program: it ends well also where no node took an image.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -8,19 +8,49 @@ use std::path::{Path, PathBuf};
 use kedactl_config::{Config, ContainerRuntime};
 use kedactl_exec::{ExecError, Output, find};
 use kedactl_images::{
-    DockerContainer, Feed, How, Image, ImageError, MinikubeSsh, NodeShell, Runtime, Store, load_by,
-    verify, whole,
+    DockerContainer, Feed, How, Image, ImageError, MinikubeSsh, NodeShell, Runtime, Store,
+    kind_nodes, load_by, verify, whole,
 };
 use kedactl_plan::{Sink, Step};
+use kedactl_tools::kind::Kind;
 use kedactl_tools::minikube::{Minikube, Profile};
-use kedactl_tools::{CancellationToken, PrivateDir};
+use kedactl_tools::{CancellationToken, PrivateDir, ToolError};
 
 use super::{Built, Delivered};
 use crate::job::told;
-use crate::place::minikube as place;
+use crate::place::{Own, kind, minikube};
 use crate::{Home, StackError};
 
-/// A node of a profile, by its container where it is one.
+/// The program that made the cluster.
+#[derive(Debug)]
+enum Program {
+    Kind(Kind),
+    Minikube(Minikube),
+}
+
+impl Program {
+    /// Its own way to bring images to nodes, as a user would type it.
+    fn way(&self) -> &'static str {
+        match self {
+            Self::Kind(_) => "kind load image-archive",
+            Self::Minikube(_) => "minikube image load",
+        }
+    }
+
+    async fn load(
+        &self,
+        cluster: &str,
+        archive: &Path,
+        stop: &CancellationToken,
+    ) -> Result<(), ToolError> {
+        match self {
+            Self::Kind(kind) => kind.load_archive(cluster, archive, stop).await,
+            Self::Minikube(minikube) => minikube.load_archive(cluster, archive, stop).await,
+        }
+    }
+}
+
+/// A node, by its container where it is one.
 #[derive(Debug, Clone)]
 enum Node {
     Container(DockerContainer),
@@ -46,31 +76,23 @@ impl NodeShell for Node {
 /// Brings every image onto every node.
 pub(super) async fn deliver(
     built: &Built,
-    store: &Store,
     home: &Home,
-    name: &str,
+    own: &Own,
     sink: &dyn Sink,
     stop: &CancellationToken,
 ) -> Result<Delivered, StackError> {
-    let driver = place::driver(home, &built.config)?;
-    let profile = place::profile(&driver, name, stop).await?;
-    let runtime = match place::runtime(&profile) {
-        ContainerRuntime::Containerd => Runtime::Containerd,
-        ContainerRuntime::Docker => Runtime::Docker,
-        ContainerRuntime::CriO => Runtime::CriO,
-    };
-    let nodes = nodes(&driver, &profile, &built.config);
-    let loaded = load_by(runtime, store, &built.images, &nodes, sink).await;
+    let (program, runtime, nodes) = reached(home, &built.config, own, stop).await?;
+    let loaded = load_by(runtime, &built.store, &built.images, &nodes, sink).await;
     let changed = match loaded {
         Ok(loaded) => loaded.iter().any(|it| it.how != How::Present),
         Err(ImageError::NotLoaded { reason, .. }) => {
-            let step = Step::start(sink, "images/minikube", "minikube image load");
+            let step = Step::start(sink, "images/whole", program.way());
             step.progress(0, None, format!("the nodes did not take them: {reason}"));
             let by = Fallback {
-                driver: &driver,
-                name,
+                program: &program,
+                cluster: own.name(),
                 runtime,
-                store,
+                store: &built.store,
                 tmp: home.dir().join("tmp"),
             };
             let loaded = by.load(&built.images, &nodes, reason, stop).await;
@@ -83,6 +105,34 @@ pub(super) async fn deliver(
         changed,
         places: nodes.len(),
     })
+}
+
+/// The nodes, what runs containers there, and the program that made them.
+async fn reached(
+    home: &Home,
+    config: &Config,
+    own: &Own,
+    stop: &CancellationToken,
+) -> Result<(Program, Runtime, Vec<Node>), StackError> {
+    match own {
+        Own::Kind(name) => {
+            let nodes = kind_nodes(&find(&config.images.engine)?, name).await?;
+            let nodes = nodes.into_iter().map(Node::Container).collect();
+            let program = Program::Kind(kind::driver(home, config)?);
+            Ok((program, Runtime::Containerd, nodes))
+        }
+        Own::Minikube(name) => {
+            let driver = minikube::driver(home, config)?;
+            let profile = minikube::profile(&driver, name, stop).await?;
+            let runtime = match minikube::runtime(&profile) {
+                ContainerRuntime::Containerd => Runtime::Containerd,
+                ContainerRuntime::Docker => Runtime::Docker,
+                ContainerRuntime::CriO => Runtime::CriO,
+            };
+            let nodes = nodes(&driver, &profile, config);
+            Ok((Program::Minikube(driver), runtime, nodes))
+        }
+    }
 }
 
 fn nodes(driver: &Minikube, profile: &Profile, config: &Config) -> Vec<Node> {
@@ -104,8 +154,8 @@ fn nodes(driver: &Minikube, profile: &Profile, config: &Config) -> Vec<Node> {
 
 /// The last way.
 struct Fallback<'a> {
-    driver: &'a Minikube,
-    name: &'a str,
+    program: &'a Program,
+    cluster: &'a str,
     runtime: Runtime,
     store: &'a Store,
     tmp: PathBuf,
@@ -123,7 +173,7 @@ impl Fallback<'_> {
             let dir = PrivateDir::inside(&self.tmp)?;
             let archive = dir.path().join("image.tar");
             self.write(image.clone(), archive.clone()).await?;
-            self.driver.load_archive(self.name, &archive, stop).await?;
+            self.program.load(self.cluster, &archive, stop).await?;
         }
         let verified = verify(self.runtime, images, nodes).await;
         verified.map_err(|error| match error {
@@ -134,7 +184,10 @@ impl Fallback<'_> {
             } => ImageError::NotLoaded {
                 node,
                 image,
-                reason: format!("{before}; then `minikube image load` said that it did: {reason}"),
+                reason: format!(
+                    "{before}; then `{}` said that it did: {reason}",
+                    self.program.way()
+                ),
             },
             other => other,
         })?;
