@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Cross;
 use crate::error::Problem;
-use crate::model::{BuiltImage, ChartSource, Config, Provider, Release, ReleaseName, is_loopback};
+use crate::model::{BuiltImage, ChartSource, Config, Release, ReleaseName, is_loopback};
 
 impl Cross<'_> {
     pub(super) fn releases(&mut self, config: &Config) {
