@@ -35,11 +35,11 @@ pub struct BundleCreateArgs {
     /// Where to put it: one file where the name ends in .tar, else a folder; an earlier bundle there is replaced
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
-    #[command(flatten)]
-    pub layers: super::Layers,
     /// Where the stack will run
     #[arg(long, value_name = "PROVIDER", default_value = "auto")]
     pub provider: super::Provider,
+    #[command(flatten)]
+    pub layers: super::Layers,
     #[command(flatten)]
     pub images: BundleImages,
     #[command(flatten)]
@@ -66,14 +66,15 @@ pub struct BundleImages {
 
 /// How charts are rendered.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Rendering")]
 pub struct BundleRender {
     /// Kubernetes that charts are rendered for (default: that of `create`; there: 1.34.0)
     #[arg(long, value_name = "VERSION")]
     pub kube_version: Option<String>,
 }
 
-/// A bundle in the place of the project, for `up`, `plan` and `diff`.
-#[derive(Debug, Default, Args)]
+/// A bundle in the place of the project, for `up`, `ci`, `plan` and `diff`.
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Bundle")]
 pub struct BundleUse {
     /// Take charts, images and values out of this bundle and fetch nothing; -f and --set lie above its values

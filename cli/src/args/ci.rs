@@ -2,7 +2,7 @@
 //!
 //! Clap types only.
 
-use super::{PlaceArgs, Shape};
+use super::{BundleUse, PlaceArgs, Shape};
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,10 +18,6 @@ pub struct CiArgs {
     /// Command to run while the stack is up; where it fails, the run fails
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
-    #[command(flatten)]
-    pub layers: super::Layers,
-    #[command(flatten)]
-    pub place: PlaceArgs,
     /// Prove the platform: tasks of its own, workers from zero and back, a fail-over of Redis, no task lost
     #[arg(long)]
     pub verify: bool,
@@ -37,6 +33,12 @@ pub struct CiArgs {
     /// Leave the stack up at the end
     #[arg(long)]
     pub keep: bool,
+    #[command(flatten)]
+    pub layers: super::Layers,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub from: BundleUse,
     #[command(
         flatten,
         next_help_heading = "Load, where --rps or --stage asks for one"

@@ -40,11 +40,11 @@ pub struct ImagesBuildArgs {
     /// Program of the worker (default: kedactl-worker beside this program, or in PATH)
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
     pub worker: Option<PathBuf>,
-    #[command(flatten)]
-    pub layers: super::Layers,
     /// Keep the newest N builds of each image, remove older ones
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,
+    #[command(flatten)]
+    pub layers: super::Layers,
 }
 
 #[derive(Debug, Args)]
@@ -52,8 +52,6 @@ pub struct ImagesLoadArgs {
     /// Images by name, or by the last part of it for the newest build (default: the newest build of each)
     #[arg(value_name = "IMAGE")]
     pub images: Vec<String>,
-    #[command(flatten)]
-    pub target: ImagesTarget,
     /// Program that runs commands in nodes that are containers
     #[arg(
         long,
@@ -62,6 +60,8 @@ pub struct ImagesLoadArgs {
         conflicts_with = "containerd"
     )]
     pub engine: PathBuf,
+    #[command(flatten)]
+    pub target: ImagesTarget,
 }
 
 /// Where images go.

@@ -114,11 +114,11 @@ pub struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub struct RenderArgs {
-    #[command(flatten)]
-    pub layers: super::Layers,
     /// Write one file a template into this folder in place of stdout
     #[arg(long, value_name = "DIR")]
     pub out_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub layers: super::Layers,
 }
 
 #[derive(Debug, Args)]
@@ -137,11 +137,11 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub struct ConfigShowArgs {
-    #[command(flatten)]
-    pub layers: super::Layers,
     /// Say for each value which file and line set it
     #[arg(long)]
     pub origin: bool,
+    #[command(flatten)]
+    pub layers: super::Layers,
 }
 
 #[derive(Debug, Args)]

@@ -13,11 +13,11 @@ pub struct LintArgs {
     /// Lowest severity that is shown and fails the command
     #[arg(long, value_name = "LEVEL", default_value = "warning")]
     pub level: Level,
-    #[command(flatten)]
-    pub settings: super::Settings,
     /// Values file on top of the project's; may be repeated, later wins
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub values: Vec<PathBuf>,
+    #[command(flatten)]
+    pub settings: super::Settings,
 }
 
 /// How bad a finding is.

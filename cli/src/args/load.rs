@@ -53,8 +53,6 @@ pub struct Shape {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("rate").args(["rps", "stage"]).required(true)))]
 pub struct LoadArgs {
-    #[command(flatten)]
-    pub shape: Shape,
     /// Queue to submit to (default: the stack's)
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
@@ -79,6 +77,8 @@ pub struct LoadArgs {
     /// Write the whole result as JSON to this file too
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    #[command(flatten)]
+    pub shape: Shape,
 }
 
 /// Reads `1500ms`, `30s`, `5m`, `1h30m`; a bare number is refused, because its unit would be a guess.

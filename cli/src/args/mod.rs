@@ -56,10 +56,10 @@ use std::path::PathBuf;
 Each error has a code (KD0201) with a paragraph in docs/errors.md."
 )]
 pub struct Cli {
-    #[command(flatten)]
-    pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    pub global: Global,
 }
 
 /// Options that every command takes.
@@ -102,11 +102,11 @@ pub struct Global {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Layers {
-    #[command(flatten)]
-    pub settings: Settings,
     /// Values file on top of the project's; may be repeated, later wins; `fast` is the embedded short-interval profile
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub settings: Settings,
 }
 
 /// The environment and single values.

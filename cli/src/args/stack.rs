@@ -26,14 +26,6 @@ pub struct UpArgs {
     /// Carry out this plan (of `kedactl plan --out FILE`), unless something changed since
     #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
-    #[command(flatten)]
-    pub from: super::BundleUse,
-    #[command(flatten)]
-    pub layers: super::Layers,
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    #[command(flatten)]
-    pub ownership: OwnershipArgs,
     /// Then prove it: tasks of its own, workers from zero and back, a fail-over of Redis, no task lost; 4 if not
     #[arg(long)]
     pub verify: bool,
@@ -41,7 +33,15 @@ pub struct UpArgs {
     #[arg(long, value_name = "TIME", value_parser = super::load::duration)]
     pub timeout: Option<Duration>,
     #[command(flatten)]
+    pub layers: super::Layers,
+    #[command(flatten)]
     pub stream: EventsArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub ownership: OwnershipArgs,
+    #[command(flatten)]
+    pub from: super::BundleUse,
 }
 
 /// Where the stack shall run.
@@ -85,14 +85,6 @@ pub enum Adopt {
 
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    #[command(flatten)]
-    pub from: super::BundleUse,
-    #[command(flatten)]
-    pub layers: super::Layers,
-    #[command(flatten)]
-    pub place: PlaceArgs,
-    #[command(flatten)]
-    pub ownership: OwnershipArgs,
     /// Keep the plan in a file, for `kedactl up FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -102,10 +94,6 @@ pub struct PlanArgs {
     /// End with 2 where `up` would change anything
     #[arg(long)]
     pub exit_code: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct DiffArgs {
     #[command(flatten)]
     pub from: super::BundleUse,
     #[command(flatten)]
@@ -114,9 +102,21 @@ pub struct DiffArgs {
     pub place: PlaceArgs,
     #[command(flatten)]
     pub ownership: OwnershipArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
     /// End with 2 where `up` would change anything
     #[arg(long)]
     pub exit_code: bool,
+    #[command(flatten)]
+    pub from: super::BundleUse,
+    #[command(flatten)]
+    pub layers: super::Layers,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub ownership: OwnershipArgs,
 }
 
 /// The event stream of a long job.

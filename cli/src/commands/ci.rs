@@ -4,9 +4,9 @@
 
 mod phases;
 
-use super::place::{self, Chosen};
+use super::up::Source;
 use super::{load, verify};
-use crate::args::CiArgs;
+use crate::args::{CiArgs, UpArgs};
 use crate::ci::{self, Case, End, Ended, Folder, Phase, Recorder, Timeline, Told, Watch};
 use crate::context::Context;
 use crate::error::{Code, Error, Exit};
@@ -21,8 +21,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) fn ci(context: &Context, args: &CiArgs) -> Result<Exit, Error> {
-    let chosen = place::load(context, &args.layers, &args.place)?;
-    let config = chosen.loaded.config.clone();
+    let up = phases::up_args(args);
+    let source = Source::load(context, &up)?;
+    let config = source.config().clone();
     let name = context.name_of(&config);
     if wants_load(args) {
         load::check(&args.load)?;
@@ -54,7 +55,7 @@ pub(crate) fn ci(context: &Context, args: &CiArgs) -> Result<Exit, Error> {
         start: Instant::now(),
         timeline: Mutex::new(Timeline::default()),
     };
-    run.all(chosen)
+    run.all(up, source)
 }
 
 fn wants_load(args: &CiArgs) -> bool {
@@ -95,8 +96,8 @@ impl Came {
 }
 
 impl Run<'_> {
-    fn all(self, chosen: Chosen) -> Result<Exit, Error> {
-        let mut ended = vec![self.phase(Phase::Up, || self.up(chosen))];
+    fn all(self, up: UpArgs, source: Source) -> Result<Exit, Error> {
+        let mut ended = vec![self.phase(Phase::Up, || self.up(up, source))];
         let wanted = [
             (Phase::Verify, self.args.verify),
             (Phase::Load, wants_load(self.args)),

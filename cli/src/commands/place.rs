@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A configuration, and why it is for that provider where nobody named one.
+#[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) loaded: Loaded,
     pub(super) choice: Option<Choice>,

@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::error::{Error, Exit};
 use crate::output::{Readers, follow, style, view};
 use kedactl_config::{Config, Provider};
-use kedactl_local::{Desired, Request, UpOutcome};
+use kedactl_local::{Desired, Request as LocalRequest, UpOutcome};
 use kedactl_plan::Control;
 use kedactl_render::{Manifests, Object};
-use kedactl_stack::Choice;
+use kedactl_stack::{Choice, Request};
 use std::time::Duration;
 
 const LOCAL_WITHIN: Duration = Duration::from_secs(90);
@@ -29,22 +29,39 @@ pub(super) struct Brought {
     pub(super) text: String,
 }
 
-pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
-    let at = (&args.place, &args.ownership);
-    if let Some(request) = bundle::request(context, &args.from, &args.layers, at)? {
-        if args.verify {
-            verify::possible(&request.config)?;
+/// What a stack is made from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Project(Box<Chosen>),
+    Bundle(Box<Request>),
+}
+
+impl Source {
+    /// Reads it, and what lies above it.
+    pub(super) fn load(context: &Context, args: &UpArgs) -> Result<Self, Error> {
+        let at = (&args.place, &args.ownership);
+        if let Some(request) = bundle::request(context, &args.from, &args.layers, at)? {
+            return Ok(Self::Bundle(Box::new(request)));
         }
-        let readers = Readers::new(args.stream.events.as_ref())?;
-        let brought = cluster(context, args, request, None, readers)?;
-        return end(context, args, brought);
+        let chosen = place::load(context, &args.layers, &args.place)?;
+        Ok(Self::Project(Box::new(chosen)))
     }
-    let chosen = place::load(context, &args.layers, &args.place)?;
+
+    pub(super) fn config(&self) -> &Config {
+        match self {
+            Self::Project(chosen) => &chosen.loaded.config,
+            Self::Bundle(request) => &request.config,
+        }
+    }
+}
+
+pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
+    let source = Source::load(context, args)?;
     if args.verify {
-        verify::possible(&chosen.loaded.config)?;
+        verify::possible(source.config())?;
     }
     let readers = Readers::new(args.stream.events.as_ref())?;
-    let brought = bring(context, args, chosen, readers)?;
+    let brought = bring(context, args, source, readers)?;
     end(context, args, brought)
 }
 
@@ -52,9 +69,13 @@ pub(crate) fn up(context: &Context, args: &UpArgs) -> Result<Exit, Error> {
 pub(super) fn bring(
     context: &Context,
     args: &UpArgs,
-    chosen: Chosen,
+    source: Source,
     readers: Readers,
 ) -> Result<Brought, Error> {
+    let chosen = match source {
+        Source::Project(chosen) => *chosen,
+        Source::Bundle(request) => return cluster(context, args, *request, None, readers),
+    };
     match chosen.loaded.config.provider {
         Provider::Auto | Provider::Local => local(context, args, chosen, readers),
         _ => {
@@ -84,7 +105,7 @@ fn local(
     place::not_on_a_cluster(context, &name)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
     let config = loaded.config.clone();
-    let request = Request {
+    let request = LocalRequest {
         dir: context.dir_of(&name)?,
         desired: desired(loaded.config, manifests),
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
@@ -113,7 +134,7 @@ fn local(
 fn cluster(
     context: &Context,
     args: &UpArgs,
-    mut request: kedactl_stack::Request,
+    mut request: Request,
     choice: Option<Choice>,
     readers: Readers,
 ) -> Result<Brought, Error> {

@@ -1,4 +1,4 @@
-//! `up --bundle`: a kind cluster of the stack's own, KEDA and metrics-server from charts in the bundle, and every image of theirs
+//! `ci --bundle` and `up --bundle`: a kind cluster of the stack's own, KEDA and metrics-server from charts in the bundle, and every image of theirs
 //! out of it: the nodes of that cluster have none of them, and nothing can be pulled.
 //!
 //! It must not use an image that the node's maker put there.
@@ -8,6 +8,7 @@ use crate::kind::chart;
 use crate::rig::Rig;
 use kedactl_exec::Run;
 use kedactl_images::{Reference, Spec, Store, build, engine_archive};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -82,6 +83,15 @@ fn pin(chart: &str, image: &str) {
     fs::write(template(chart), pinned).unwrap();
 }
 
+fn artifact(rig: &Rig, name: &str) -> Value {
+    let path = rig
+        .context
+        .dir()
+        .join("project/kedactl-artifacts")
+        .join(name);
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
 #[test]
 fn everything_comes_out_of_the_bundle() {
     let mut rig = Rig::new("bundled");
@@ -123,12 +133,16 @@ releases:
     fs::remove_dir_all(rig.context.dir().join("state/images")).unwrap();
     // The engine's own image of the nodes, which this machine's kind does not take by itself.
     let node = format!("kind.image={node}");
-    let up = ["up", "--bundle", &bundle, "--set", &node, "-o", "json"];
-    let up = rig.run(&up).expect(0).json();
+    let ci = ["ci", "--bundle", &bundle, "--set", &node, "--keep"];
+    let load = ["--rps", "50", "--duration", "10s", "--wait-zero", "120s"];
+    let slo = ["--slo", "lost=0,duplicated=0,p99<60s"];
+    rig.run(&[&ci[..], &load, &slo].concat()).check(0);
+    let up = artifact(&rig, "up.json");
     assert_eq!(
         (&up["changed"], &up["left_alone"]),
         (&true.into(), &serde_json::json!([]))
     );
+    assert_eq!(artifact(&rig, "load.json")["audit"]["done"], 500);
     let again = rig
         .run(&["up", "--bundle", &bundle, "--set", &node, "-o", "json"])
         .expect(0)
@@ -137,18 +151,6 @@ releases:
     let diff = ["diff", "--bundle", &bundle, "--set", &node, "--exit-code"];
     rig.run(&diff).check(0);
 
-    let load = [
-        "load",
-        "--rps",
-        "50",
-        "--duration",
-        "10s",
-        "--wait-zero",
-        "120s",
-    ];
-    let slo = ["--slo", "lost=0,duplicated=0,p99<60s", "-o", "json"];
-    let done = rig.run(&[&load[..], &slo].concat()).expect(0).json();
-    assert_eq!(done["audit"]["done"], 500);
     rig.run(&["down", "--purge"]).check(0);
 }
 

@@ -3,10 +3,10 @@
 //! It must not decide which of them run.
 
 use super::{Came, Run};
-use crate::args::{BundleUse, DownArgs, EventsArgs, OwnershipArgs, UpArgs};
+use crate::args::{CiArgs, DownArgs, EventsArgs, OwnershipArgs, UpArgs};
 use crate::ci::{Case, Verdict};
-use crate::commands::place::Chosen;
-use crate::commands::{block_on, block_on_job, down, load, up, verify};
+use crate::commands::up::{self, Source};
+use crate::commands::{block_on, block_on_job, down, load, verify};
 use crate::error::{Code, Error};
 use crate::output::Readers;
 use crate::running::Running;
@@ -29,24 +29,29 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// Signals that do not keep the stack from being taken down: a CI service sends a second one after seconds.
 const SPARED: usize = 1;
 
+/// What `up` would be told for the same.
+pub(super) fn up_args(args: &CiArgs) -> UpArgs {
+    UpArgs {
+        plan: None,
+        from: args.from.clone(),
+        layers: args.layers.clone(),
+        place: args.place.clone(),
+        ownership: OwnershipArgs::default(),
+        verify: false,
+        timeout: None,
+        stream: EventsArgs::default(),
+    }
+}
+
 impl Run<'_> {
     fn readers(&self) -> Result<Readers, Error> {
         let log = self.events.try_clone()?;
         Ok(Readers::to_file(log).with(self.recorder.clone()))
     }
 
-    pub(super) fn up(&self, chosen: Chosen) -> Result<Came, Error> {
-        let args = UpArgs {
-            plan: None,
-            from: BundleUse::default(),
-            layers: self.args.layers.clone(),
-            place: self.args.place.clone(),
-            ownership: OwnershipArgs::default(),
-            verify: false,
-            timeout: Some(self.args.timeout.saturating_sub(self.start.elapsed())),
-            stream: EventsArgs::default(),
-        };
-        let brought = up::bring(self.context, &args, chosen, self.readers()?)?;
+    pub(super) fn up(&self, mut args: UpArgs, source: Source) -> Result<Came, Error> {
+        args.timeout = Some(self.args.timeout.saturating_sub(self.start.elapsed()));
+        let brought = up::bring(self.context, &args, source, self.readers()?)?;
         self.folder.write_json("up.json", &brought.value)?;
         Ok(Came::well(brought.text, brought.value))
     }
