@@ -1,5 +1,5 @@
 //! Every profile against the keys of the chart that it is for, so that no value goes where nobody looks.
-//! The charts themselves are elsewhere; what is checked in are their keys.
+//! The charts themselves are elsewhere; what is checked in are their keys, each list with the files that they were checked against.
 
 use std::path::Path;
 use std::{fs, io};
@@ -144,4 +144,16 @@ fn bitnamis_chart_is_told_what_the_section_says() {
     );
     // One password for both, so that the key is one.
     assert_eq!(config.redis.secret.sentinel_password_key, "redis-password");
+}
+
+/// The chart refuses replicas of two ways to run Loki, and has three of each of these parts by default.
+#[test]
+fn loki_runs_in_one_way_alone() {
+    let config = config("kind", &["monitoring.profile=modern"]);
+    let loki = Json::Object(config.release("loki").unwrap().values.clone());
+    assert_eq!(loki["deploymentMode"], "Monolithic");
+    assert_eq!(loki["singleBinary"]["replicas"], 1);
+    for part in ["backend", "read", "write"] {
+        assert_eq!(loki[part]["replicas"], 0, "{part}");
+    }
 }
