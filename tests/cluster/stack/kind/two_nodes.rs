@@ -90,7 +90,8 @@ impl Rig {
         let audit = &result["audit"];
         println!("{audit}");
         assert_eq!(audit["lost"], 0, "{audit}");
-        assert!(audit["acknowledged"].as_u64() > Some(500), "{audit}");
+        // How many more there are is for the node to say that has two of the three Sentinels: without them none is accepted.
+        assert!(audit["acknowledged"].as_u64() > Some(100), "{audit}");
     }
 
     /// `status` names the node that is away, and why that matters.
