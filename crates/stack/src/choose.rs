@@ -8,7 +8,7 @@ use kedactl_config::{Config, Provider};
 use kedactl_exec::{CancellationToken, Job, find, last_words};
 use serde::Serialize;
 
-use crate::place::{Own, kind, minikube};
+use crate::place::Own;
 use crate::{Check, CheckStatus, Home, Record};
 
 /// How long an engine may take to say that it is there.
@@ -62,7 +62,8 @@ pub async fn choose(home: &Home, config: &Config, record: Option<&Record>, local
     }
     let candidates = candidates(config).await;
     let able = |it: &&Candidate| it.lacks.is_empty();
-    let ours = |it: &&Candidate| own(it.provider, home, config).made_here(home);
+    let ours =
+        |it: &&Candidate| Own::of(it.provider, home, config).is_some_and(|own| own.made_here(home));
     // A cluster that was made here is there for this stack; else kind's, which is there sooner than minikube's.
     let taken = candidates.iter().filter(able).find(ours);
     let taken = taken.or_else(|| candidates.iter().find(able));
@@ -89,7 +90,10 @@ pub async fn choose(home: &Home, config: &Config, record: Option<&Record>, local
     Choice {
         provider: taken.provider,
         why: format!("{} are here", taken.has.join(" and ")),
-        makes: makes(own(taken.provider, home, config), home, config).await,
+        makes: match Own::of(taken.provider, home, config) {
+            Some(own) => makes(own, home, config).await,
+            None => None,
+        },
         others,
     }
 }
@@ -196,13 +200,6 @@ fn helm(config: &Config) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{named} is not installed"))
-}
-
-fn own(provider: Provider, home: &Home, config: &Config) -> Own {
-    match provider {
-        Provider::Minikube => Own::Minikube(minikube::profile_name(home, config)),
-        _ => Own::Kind(kind::cluster_name(home, config)),
-    }
 }
 
 /// The cluster that would be made; none where it is there, or where that cannot be said in time.

@@ -3,7 +3,7 @@
 
 use kedactl_exec::ExecError;
 
-use super::runtime::State;
+use super::runtime::{State, asked};
 use crate::store::Image;
 use crate::{Digest, ImageError, NodeShell, Reference};
 
@@ -46,21 +46,14 @@ pub(super) async fn states(
 ) -> Result<Vec<State>, ImageError> {
     let filters = images.iter().map(|it| format!("name=={}", it.reference));
     let filters: Vec<String> = filters.collect();
-    let mut words = vec!["sh", "-c", STATE, "sh"];
-    words.extend(filters.iter().map(String::as_str));
-    let output = node.run(&words, None).await;
-    let output = output.map_err(|source| ImageError::Node {
-        node: node.name().to_owned(),
-        source: named(source, "ctr content ls"),
-    })?;
-    let read = images
-        .iter()
-        .map(|image| parse(&output.stdout, &image.reference.to_string()));
-    read.collect::<Option<_>>()
-        .ok_or_else(|| ImageError::Answer {
-            node: node.name().to_owned(),
-            answer: output.stdout.chars().take(200).collect(),
-        })
+    let by = |error| named(error, "ctr content ls");
+    asked(node, STATE, &filters, by, |said| {
+        let read = images
+            .iter()
+            .map(|image| parse(said, &image.reference.to_string()));
+        read.collect()
+    })
+    .await
 }
 
 /// Feeds the node an archive.

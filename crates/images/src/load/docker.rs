@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use kedactl_exec::ExecError;
 
-use super::runtime::{State, named};
+use super::runtime::{State, asked, named, names};
 use crate::store::Image;
 use crate::{Digest, Feed, ImageError, NodeShell};
 
@@ -23,18 +23,8 @@ pub(super) async fn states(
     node: &impl NodeShell,
     images: &[&Image],
 ) -> Result<Vec<State>, ImageError> {
-    let names: Vec<String> = images.iter().map(|it| it.reference.to_string()).collect();
-    let mut words = vec!["sh", "-c", STATE, "sh"];
-    words.extend(names.iter().map(String::as_str));
-    let output = node.run(&words, None).await;
-    let output = output.map_err(|source| ImageError::Node {
-        node: node.name().to_owned(),
-        source: named(source, "docker image inspect"),
-    })?;
-    parse(&output.stdout, images).ok_or_else(|| ImageError::Answer {
-        node: node.name().to_owned(),
-        answer: output.stdout.chars().take(200).collect(),
-    })
+    let by = |error| named(error, "docker image inspect");
+    asked(node, STATE, &names(images), by, |said| parse(said, images)).await
 }
 
 /// Feeds the node an archive. A layer that is not in it must be one that the engine has, on the same layers as here.
@@ -66,17 +56,7 @@ fn state(image: &Image, id: &str, stacks: &[Vec<Digest>]) -> State {
     // Its older store calls an image by the digest of its configuration, the newer one by its manifest's.
     let right = found.as_ref() == Some(&image.config.digest)
         || found.as_ref() == Some(&image.manifest.digest);
-    State {
-        blobs: known(image, stacks),
-        digest: if right {
-            Some(image.manifest.digest.clone())
-        } else {
-            found
-        },
-        complete: right,
-        unpacked: right,
-        visible: true,
-    }
+    State::whole(image, found, right, known(image, stacks))
 }
 
 /// A layer is known by what lies below it too: the lowest layers that some image has as its lowest.

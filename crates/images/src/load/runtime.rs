@@ -37,6 +37,27 @@ pub(super) struct State {
 }
 
 impl State {
+    /// As an engine has it whose image is there whole or not at all; `found` is what its name leads to, `right` whether
+    /// that is the image.
+    pub(super) fn whole(
+        image: &Image,
+        found: Option<Digest>,
+        right: bool,
+        blobs: BTreeSet<Digest>,
+    ) -> Self {
+        Self {
+            blobs,
+            digest: if right {
+                Some(image.manifest.digest.clone())
+            } else {
+                found
+            },
+            complete: right,
+            unpacked: right,
+            visible: true,
+        }
+    }
+
     /// What is still wrong with the image; nothing is the only good answer.
     pub(super) fn lacks(&self, image: &Image) -> Option<String> {
         match &self.digest {
@@ -111,6 +132,32 @@ impl Runtime {
             Self::Docker | Self::CriO => Ok(()),
         }
     }
+}
+
+/// Asks a node by a script, which gets a word for each image; its answer is understood whole or is none.
+pub(super) async fn asked(
+    node: &impl NodeShell,
+    script: &str,
+    words: &[String],
+    named: impl FnOnce(ExecError) -> ExecError,
+    read: impl FnOnce(&str) -> Option<Vec<State>>,
+) -> Result<Vec<State>, ImageError> {
+    let mut argv = vec!["sh", "-c", script, "sh"];
+    argv.extend(words.iter().map(String::as_str));
+    let output = node.run(&argv, None).await;
+    let output = output.map_err(|source| ImageError::Node {
+        node: node.name().to_owned(),
+        source: named(source),
+    })?;
+    read(&output.stdout).ok_or_else(|| ImageError::Answer {
+        node: node.name().to_owned(),
+        answer: output.stdout.chars().take(200).collect(),
+    })
+}
+
+/// The names of images, as a script gets them.
+pub(super) fn names(images: &[&Image]) -> Vec<String> {
+    images.iter().map(|it| it.reference.to_string()).collect()
 }
 
 /// A failure of a script by its essential command: nobody wants to read the script.

@@ -1,11 +1,11 @@
-//! A kind cluster of the stack's own: what is recorded of it, how it is made or adopted.
+//! A kind cluster of the stack's own: how it is made or adopted.
 //! Must not let a cluster in: that is for its identity to say.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_cluster::{Cluster, Target, Timeouts};
-use kedactl_config::{Config, Provider};
+use kedactl_config::Config;
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
 use kedactl_tools::kind::{Kind, Seen, Spec, Standing};
@@ -16,30 +16,6 @@ use crate::{Home, Record, StackError};
 
 /// Label of the first node of a kind cluster that was made here.
 const CONFIG_LABEL: &str = "kedactl.io/config";
-
-/// The record of a stack on a kind cluster of its own.
-pub(super) fn record(home: &Home, config: &Config, before: Option<Record>) -> Record {
-    let name = cluster_name(home, config);
-    let kubeconfig = home.kind().join(format!("{name}.kubeconfig"));
-    let mut record = Record::new(
-        Provider::Kind,
-        kubeconfig,
-        Kind::context(&name),
-        config.clone(),
-    );
-    if let Some(before) = before.filter(|it| it.kind.as_ref() == Some(&name)) {
-        record.cluster = before.cluster;
-        record.last_run = before.last_run;
-    }
-    record.kind = Some(name);
-    record
-}
-
-/// Name of the kind cluster of a stack.
-pub(crate) fn cluster_name(home: &Home, config: &Config) -> String {
-    let named = config.kind.cluster.clone();
-    named.unwrap_or_else(|| home.stack().to_owned())
-}
 
 /// Makes or adopts the kind cluster; whether it is ours by being made here.
 pub(super) async fn ensure(

@@ -1,36 +1,16 @@
-//! A minikube profile of the stack's own: what is recorded of it, how it is made, started or adopted, what its nodes are.
+//! A minikube profile of the stack's own: how it is made, started or adopted, what its nodes are.
 //! Must not let a cluster in: that is for its identity to say.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kedactl_cluster::{Cluster, Target, Timeouts};
-use kedactl_config::{Config, ContainerRuntime, Provider};
+use kedactl_config::{Config, ContainerRuntime};
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
 use kedactl_tools::minikube::{Ensured, Minikube, Profile, Seen, Spec, Status};
 
-use crate::{Home, Record, StackError};
-
-/// The record of a stack on a minikube profile of its own.
-pub(super) fn record(home: &Home, config: &Config, before: Option<Record>) -> Record {
-    let name = profile_name(home, config);
-    let kubeconfig = home.minikube().join(format!("{name}.kubeconfig"));
-    // minikube names the context as the profile.
-    let mut record = Record::new(Provider::Minikube, kubeconfig, name.clone(), config.clone());
-    if let Some(before) = before.filter(|it| it.minikube.as_ref() == Some(&name)) {
-        record.cluster = before.cluster;
-        record.last_run = before.last_run;
-    }
-    record.minikube = Some(name);
-    record
-}
-
-/// Name of the profile of a stack.
-pub(crate) fn profile_name(home: &Home, config: &Config) -> String {
-    let named = config.minikube.profile.clone();
-    named.unwrap_or_else(|| home.stack().to_owned())
-}
+use crate::{Home, StackError};
 
 /// Makes, starts or adopts the profile; whether it is ours by being made here.
 pub(super) async fn ensure(

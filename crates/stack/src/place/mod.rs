@@ -13,7 +13,7 @@ pub(crate) use own::Own;
 use std::path::{Path, PathBuf};
 
 use kedactl_cluster::{Action, Admission, Cluster, Diff, Guard, ObjectDiff, ObjectRef, Target};
-use kedactl_config::{Config, Provider};
+use kedactl_config::Config;
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
 use serde_json::Value as Json;
@@ -68,10 +68,9 @@ pub(crate) fn record(
             here: format!("namespace {}", config.namespace),
         });
     }
-    match config.provider {
-        Provider::Kind => Ok(kind::record(home, config, before)),
-        Provider::Minikube => Ok(minikube::record(home, config, before)),
-        _ => named::record(config, way, default_kubeconfig, before),
+    match Own::of(config.provider, home, config) {
+        Some(own) => Ok(own.record(home, config, before)),
+        None => named::record(config, way, default_kubeconfig, before),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A cluster of the stack's own: whichever program made it, it is found, brought to be and deleted in one way.
 //! Must not know how any of the programs is driven.
 
-use kedactl_config::Config;
+use kedactl_config::{Config, Provider};
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
 use kedactl_tools::kind::Kind;
@@ -28,6 +28,37 @@ impl Record {
 }
 
 impl Own {
+    /// The one that a provider makes for a stack; `None` where the provider makes none.
+    pub(crate) fn of(provider: Provider, home: &Home, config: &Config) -> Option<Self> {
+        let or_stack =
+            |named: &Option<String>| named.clone().unwrap_or_else(|| home.stack().to_owned());
+        match provider {
+            Provider::Kind => Some(Self::Kind(or_stack(&config.kind.cluster))),
+            Provider::Minikube => Some(Self::Minikube(or_stack(&config.minikube.profile))),
+            _ => None,
+        }
+    }
+
+    /// The record of a stack on it; what an earlier one says holds for the same cluster alone.
+    pub(super) fn record(self, home: &Home, config: &Config, before: Option<Record>) -> Record {
+        let (folder, context) = match &self {
+            Self::Kind(name) => (home.kind(), Kind::context(name)),
+            // minikube names the context as the profile.
+            Self::Minikube(name) => (home.minikube(), name.clone()),
+        };
+        let kubeconfig = folder.join(format!("{}.kubeconfig", self.name()));
+        let mut record = Record::new(config.provider, kubeconfig, context, config.clone());
+        if let Some(before) = before.filter(|it| it.own().as_ref() == Some(&self)) {
+            record.cluster = before.cluster;
+            record.last_run = before.last_run;
+        }
+        match self {
+            Self::Kind(name) => record.kind = Some(name),
+            Self::Minikube(name) => record.minikube = Some(name),
+        }
+        record
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         match self {
