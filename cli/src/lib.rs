@@ -19,7 +19,7 @@ mod tail;
 pub use output::events_schema;
 pub use reference::reference;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use context::Context;
 use error::{Error, Exit};
 use output::Printer;
@@ -34,7 +34,7 @@ pub fn main_impl() -> ExitCode {
             |exit| ExitCode::from(exit as u8),
         );
     }
-    let cli = match args::Cli::try_parse_from(words) {
+    let cli = match args::Cli::read(words) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };

@@ -64,6 +64,32 @@ fn a_mistake_on_the_command_line_is_exit_64() {
     }
 }
 
+/// Commands with commands of their own take global options on either side of those.
+#[test]
+fn a_global_option_may_stand_before_a_nested_command() {
+    let context = context();
+    let stack = ["--stack", "other"];
+    for (outer, inner) in [
+        ("tunnel", &["stop"][..]),
+        ("tunnel", &["status"]),
+        ("queue", &["ls"]),
+        ("redis", &["failover"]),
+        ("images", &["list"]),
+        ("config", &["schema"]),
+        ("charts", &["list"]),
+        ("bundle", &["verify", "none.tar"]),
+    ] {
+        let before = context.run(&[&[outer], &stack[..], inner].concat());
+        let after = context.run(&[&[outer], inner, &stack].concat());
+        let said = |outcome: &kedactl_tests::Outcome| outcome.block(context.dir());
+        assert_eq!(said(&before), said(&after), "{outer} {inner:?}");
+        assert!(!said(&before).contains("exit: 64"), "{}", said(&before));
+    }
+    // Options of an opening are no global ones.
+    let outcome = context.run(&["tunnel", "--detach", "--stack", "other", "stop"]);
+    insta::assert_snapshot!(outcome.block(context.dir()), @"");
+}
+
 #[test]
 fn a_command_without_a_stack_says_how_to_get_one() {
     let context = context();

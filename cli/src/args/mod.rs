@@ -38,7 +38,10 @@ pub use stack::{
 };
 pub use tunnel::{TunnelArgs, TunnelCommand, TunnelMode, TunnelOpen};
 
-use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Brings up a task platform that KEDA scales on queue length, and drives it
@@ -60,6 +63,16 @@ pub struct Cli {
     pub command: Command,
     #[command(flatten)]
     pub global: Global,
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first. The error is clap's own text, help among it.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut grammar = Self::command();
+        let matches = grammar.try_get_matches_from_mut(words)?;
+        tunnel::check(&matches, &mut grammar)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+    }
 }
 
 /// Options that every command takes.

@@ -2,12 +2,16 @@
 //!
 //! Clap types only.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    override_usage = "kedactl tunnel [OPTIONS]\n       kedactl tunnel [GLOBAL OPTIONS] <COMMAND>"
+)]
 pub struct TunnelArgs {
     #[command(subcommand)]
     pub command: Option<TunnelCommand>,
@@ -62,4 +66,24 @@ pub enum TunnelCommand {
     Status,
     /// End the tunnel, and repair what a killed one left
     Stop,
+}
+
+/// Refuses options of an opening before `status` and `stop`, which open nothing. clap's own
+/// `args_conflicts_with_subcommands` would refuse the global ones there too.
+pub(super) fn check(matches: &ArgMatches, grammar: &mut clap::Command) -> Result<(), clap::Error> {
+    let Some(tunnel) = matches.subcommand_matches("tunnel") else {
+        return Ok(());
+    };
+    let Some(subcommand) = tunnel.subcommand_name() else {
+        return Ok(());
+    };
+    let of_opening = TunnelOpen::augment_args(clap::Command::new("open"));
+    let given = of_opening
+        .get_arguments()
+        .find(|it| tunnel.value_source(it.get_id().as_str()) == Some(ValueSource::CommandLine));
+    let Some(long) = given.and_then(clap::Arg::get_long) else {
+        return Ok(());
+    };
+    let message = format!("the subcommand '{subcommand}' cannot be used with '--{long}'\n");
+    Err(grammar.error(ErrorKind::ArgumentConflict, message))
 }

@@ -175,6 +175,7 @@ mod tests {
             name: "demo".to_owned(),
             missing: "a node".to_owned(),
             waited_s: 9,
+            look: String::new(),
         };
         assert_eq!(exit(late), Exit::NotReady);
     }

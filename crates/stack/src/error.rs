@@ -148,6 +148,8 @@ pub enum StackError {
         missing: String,
         /// Seconds.
         waited_s: u64,
+        /// What shows its nodes, by the words of the program that made it.
+        look: String,
     },
     /// A check at the end failed.
     #[error("{what} failed: {why}")]
@@ -219,9 +221,7 @@ impl StackError {
                 "run `kedactl up` with the version that wrote it, or remove {} and bring the stack up again",
                 path.display()
             )),
-            Self::ClusterNotReady { name, .. } => Some(format!(
-                "`docker ps` shows its nodes, `docker logs {name}-control-plane` what the first one says"
-            )),
+            Self::ClusterNotReady { look, .. } => Some(look.clone()),
             Self::NoAddress { .. } => Some(
                 "`kedactl tunnel --detach` brings it to this machine".to_owned(),
             ),

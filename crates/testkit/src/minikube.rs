@@ -17,6 +17,7 @@ const SCRIPT: &str = include_str!("minikube.sh");
 /// | `delete-stays` | `delete` ends well and deletes nothing |
 /// | `kubeconfig` | what it writes into `$KUBECONFIG`, `@PROFILE@` replaced |
 /// | `image-load` | a program that gets the archive of `image load`, whose failure nobody sees |
+/// | `node/` | programs that its nodes have and this machine has not; `$NODE` is the node to them |
 /// | `address`, `external` | the address that `tunnel` publishes, and where it writes it |
 /// | `tunnel-router` | the trouble of its router: no route, no address |
 /// | `tunnel-deaf` | it does not hear SIGINT |
@@ -56,6 +57,19 @@ impl FakeMinikube {
         let path = self.directory.join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// Writes a program of that name, as shell text.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn set_program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.set(
+            name,
+            &format!("#!/bin/sh\nHERE='{}'\n{script}\n", self.directory.display()),
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
         path
     }
 

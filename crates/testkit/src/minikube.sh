@@ -196,6 +196,8 @@ case "$verb $sub" in
   "ssh ")
     running
     # Its own client asks for a terminal, which echoes and turns line ends.
+    PATH="$HERE/node:$PATH" NODE=$node
+    export PATH NODE
     if [ "$native" = true ]; then sh -c "$*" 2>&1 | sed 's/$/\r/'; else sh -c "$*"; fi ;;
   "tunnel ") tunnel ;;
   *) echo "Error: unknown command \"$verb $sub\" for \"minikube\"" >&2; exit 64 ;;

@@ -209,3 +209,6 @@ fn to_file(runtime: Runtime, store: &Store, image: &Image, path: &Path) -> io::R
     whole(runtime, store, image, &mut file)?;
     file.flush()
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,8 @@ pub(crate) async fn enter(
     step: &Step<'_>,
     stop: &CancellationToken,
 ) -> Result<Place, StackError> {
-    let created_now = match record.own() {
+    let own = record.own();
+    let created_now = match &own {
         Some(own) => {
             // From here on `down` knows that there may be something.
             record.bind(home)?;
@@ -91,8 +92,8 @@ pub(crate) async fn enter(
         None => false,
     };
     let target = Target::new(&record.kubeconfig, &record.context);
-    let cluster = if created_now {
-        let alive = young::alive(&target, &record.context, step, stop).await;
+    let cluster = if let Some(own) = own.filter(|_| created_now) {
+        let alive = young::alive(&target, &own, &record.config, step, stop).await;
         let failed = alive.as_ref().is_err_and(|error| !error.is_stop());
         if let Some(name) = record.kind.as_ref().filter(|_| failed) {
             kind::keep_logs(home, &record.config, name, step).await;

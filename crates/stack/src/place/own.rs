@@ -66,6 +66,23 @@ impl Own {
         }
     }
 
+    /// What shows its nodes and what they say, as a user would type it.
+    pub(super) fn look(&self, config: &Config) -> String {
+        match self {
+            Self::Kind(name) => {
+                let engine = &config.images.engine;
+                format!(
+                    "`{engine} ps` shows its nodes, `{engine} logs {name}-control-plane` what the first one says"
+                )
+            }
+            Self::Minikube(name) => {
+                format!(
+                    "`minikube status -p {name}` shows its nodes, `minikube logs -p {name}` what they say"
+                )
+            }
+        }
+    }
+
     /// Whether it was begun or made here, so that it may be deleted.
     pub(crate) fn made_here(&self, home: &Home) -> bool {
         match self {

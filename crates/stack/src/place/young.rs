@@ -1,14 +1,16 @@
 //! A cluster that was just made: what it lacks before pods can be scheduled, and waiting for that.
-//! Must not ask who made it.
+//! Must not wait otherwise for what another program made: that one is named in the error alone.
 
 use std::time::Duration;
 
 use kedactl_cluster::{Cluster, ObjectRef, ReadyOptions, Target, ready};
+use kedactl_config::Config;
 use kedactl_plan::Step;
 use kedactl_tools::CancellationToken;
 use serde_json::Value as Json;
 use tokio::time::{Instant, sleep};
 
+use super::Own;
 use crate::StackError;
 use crate::job::until_stopped;
 
@@ -18,7 +20,8 @@ const ALIVE_WITHIN: Duration = Duration::from_mins(5);
 /// Waits until a cluster that was just made can run pods: kind's own waiting ends well when its time is up.
 pub(super) async fn alive(
     target: &Target,
-    name: &str,
+    own: &Own,
+    config: &Config,
     step: &Step<'_>,
     stop: &CancellationToken,
 ) -> Result<Cluster, StackError> {
@@ -44,9 +47,10 @@ pub(super) async fn alive(
         };
         if start.elapsed() > ALIVE_WITHIN {
             return Err(StackError::ClusterNotReady {
-                name: name.to_owned(),
+                name: own.name().to_owned(),
                 missing,
                 waited_s: start.elapsed().as_secs(),
+                look: own.look(config),
             });
         }
         if missing != said {
@@ -88,4 +92,42 @@ async fn missing(cluster: &Cluster) -> Result<Option<String>, StackError> {
     } else {
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing answers there: the error names the cluster and looks with the words of who made it.
+    #[tokio::test(start_paused = true)]
+    async fn a_cluster_that_does_not_come_to_life_is_looked_at_with_its_makers_words() {
+        let nothing = |_: &std::path::Path, _: u64| Err(std::io::ErrorKind::NotFound.into());
+        let config = kedactl_config::load(&kedactl_config::Request::default(), &nothing);
+        let mut config = config.unwrap().config;
+        config.images.engine = "podman".to_owned();
+        let sink = kedactl_plan::Collect::default();
+        let step = Step::start(&sink, "connect", "connect");
+        let target = Target::new("/no/such/kubeconfig", "demo");
+        let never = CancellationToken::new();
+        for (own, cure) in [
+            (
+                Own::Kind("demo".to_owned()),
+                "`podman ps` shows its nodes, `podman logs demo-control-plane` what the first one says",
+            ),
+            (
+                Own::Minikube("demo".to_owned()),
+                "`minikube status -p demo` shows its nodes, `minikube logs -p demo` what they say",
+            ),
+        ] {
+            let late = alive(&target, &own, &config, &step, &never).await;
+            let error = late.unwrap_err();
+            let said = error.to_string();
+            assert!(
+                said.starts_with("cluster demo was not ready after 300 s: "),
+                "{said}"
+            );
+            assert_eq!(error.hint().as_deref(), Some(cure));
+        }
+        step.done("", false);
+    }
 }
