@@ -334,3 +334,36 @@ async fn uninstall(
     Box::pin(until_stopped(stop, async { Ok(settled.await?) })).await?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependents_go_before_what_they_need_and_keda_last() {
+        let nothing = |_: &std::path::Path, _: u64| Err(std::io::ErrorKind::NotFound.into());
+        let mut config = kedactl_config::load(&kedactl_config::Request::default(), &nothing)
+            .unwrap()
+            .config;
+        let name = |name: &str| ReleaseName::new(name).unwrap();
+        let mut release = config.releases[&name("keda")].clone().unwrap();
+        // Whoever needs KEDA is only one of those that must be gone before it.
+        release.depends_on = vec![name("redis")];
+        config.releases.insert(name("app"), Some(release.clone()));
+        release.depends_on = vec![name("app")];
+        config.releases.insert(name("zoo"), Some(release));
+        let record = Record::new(config.provider, "k".into(), "c".to_owned(), config);
+        let stored = ["app", "keda", "redis", "unknown", "zoo"].map(|name| StoredRelease {
+            name: name.to_owned(),
+            namespace: "n".to_owned(),
+            revision: 1,
+            status: "deployed".to_owned(),
+            stack: None,
+        });
+        let order: Vec<&str> = in_order(&record, &stored)
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect();
+        assert_eq!(order, ["zoo", "app", "redis", "unknown", "keda"]);
+    }
+}

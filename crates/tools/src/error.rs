@@ -303,6 +303,20 @@ impl From<Failure> for ToolError {
 /// Cures for what helm and kind are known to say.
 fn hint_of(said: &str) -> Option<&'static str> {
     const KNOWN: &[(&str, &str)] = &[
+        // Its own words end with those of a missing kind, whose cure would lead astray.
+        (
+            "from current release manifest",
+            "the last revision has an object of an API version that the cluster serves no more: helm's plugin mapkubeapis rewrites \
+             the record, or take the release away and bring it up again",
+        ),
+        (
+            "data: Too long",
+            "helm keeps a release in one Secret, which holds 1 MiB: leave files and values out of the chart, or split it",
+        ),
+        (
+            "rate limiter Wait",
+            "the cluster has so many kinds that helm slowed itself down until its time was over: raise the release's timeout",
+        ),
         (
             "cannot be imported into the current release",
             "an object of that name belongs to somebody else: rename the release, or delete the object",

@@ -77,6 +77,11 @@ impl Helm {
             });
         }
         self.repair(name, namespace, lease, step, cancel).await?;
+        let before = if rendered.has_crds_folder() {
+            self.last_chart(name, namespace, cancel).await?
+        } else {
+            None
+        };
         step.progress(0, None, format!("helm upgrades {name}"));
         let job = self.upgrade_job(name, release, &prepared, &marks)?;
         let said = self
@@ -84,11 +89,17 @@ impl Helm {
             .await?;
         let written: Written = json(Action::Upgrade, name.as_str(), &said)?;
         match self.deployed_with(name, namespace, &marks, cancel).await? {
-            Some(revision) if revision == written.version => Ok(Applied {
-                changed: true,
-                revision,
-                rendered,
-            }),
+            Some(revision) if revision == written.version => {
+                if let Some(before) = before {
+                    let now = self.last_chart(name, namespace, cancel).await?;
+                    step_over_definitions(step, &before, &now.unwrap_or_default(), &rendered);
+                }
+                Ok(Applied {
+                    changed: true,
+                    revision,
+                    rendered,
+                })
+            }
             found => Err(ToolError::NoEffect {
                 program: "helm",
                 action: Action::Upgrade,
@@ -99,6 +110,17 @@ impl Helm {
                 ),
             }),
         }
+    }
+
+    /// Name and version of the chart that the last revision was made from.
+    async fn last_chart(
+        &self,
+        name: &ReleaseName,
+        namespace: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Option<String>, ToolError> {
+        let mut history = self.history(name, namespace, cancel).await?;
+        Ok(history.pop().map(|it| it.chart))
     }
 
     fn upgrade_job(
@@ -146,4 +168,17 @@ impl Helm {
         }
         Ok(Self::timed(job, release.timeout()))
     }
+}
+
+/// Says that helm installs what a chart has in `crds/` and never looks at it again, where another version of the chart came.
+fn step_over_definitions(step: &Step<'_>, before: &str, now: &str, rendered: &Rendered) {
+    if before == now {
+        return;
+    }
+    let chart = rendered.chart.path.display();
+    let note = format!(
+        "warning: helm left the definitions in crds/ as {before} brought them; \
+         those of {now}: `helm show crds {chart} | kubectl apply --server-side -f -`"
+    );
+    step.progress(0, None, note);
 }

@@ -56,6 +56,9 @@ impl Helm {
             .without_env("KUBECONFIG")
             .env("HELM_NO_PLUGINS", "1")
             .env("HELM_DRIVER", "secret")
+            // A helm lives for seconds; its own limit makes it wait where a cluster has many kinds, and the API server has limits too.
+            .env("HELM_BURST_LIMIT", "1000")
+            .env("HELM_QPS", "100")
             .env("NO_COLOR", "1")
             .env("HELM_CACHE_HOME", homes.join("cache"))
             .env("HELM_CONFIG_HOME", homes.join("config"))

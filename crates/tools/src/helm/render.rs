@@ -23,6 +23,14 @@ pub struct Rendered {
     pub text: String,
 }
 
+impl Rendered {
+    /// Whether some of it comes from a folder `crds/`, which helm reads at the first install alone.
+    pub(super) fn has_crds_folder(&self) -> bool {
+        let mut lines = self.text.lines();
+        lines.any(|line| line.starts_with("# Source: ") && line.contains("/crds/"))
+    }
+}
+
 /// A release with its files in place, ready for helm. The private folder goes with it.
 pub(super) struct Prepared {
     pub(super) chart: Chart,

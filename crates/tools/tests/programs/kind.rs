@@ -17,12 +17,15 @@ case "$1 $2" in
   "get clusters") cd "$HERE/clusters" 2>/dev/null && ls || echo 'No kind clusters found.' >&2 ;;
   "get nodes") [ ! -e "$HERE/clusters/$name" ] || echo "$name-control-plane" ;;
   "get kubeconfig") grep -q whole "$HERE/clusters/$name" || { echo 'ERROR: failed to get cluster internal kubeconfig' >&2; exit 1; }
-    printf 'certificate-authority-data: x\nserver: y\n' ;;
+    printf 'certificate-authority-data: x\nserver: y%s\n' "$(cat "$HERE/port" 2>/dev/null)" ;;
   "create cluster") mkdir -p "$HERE/clusters"; [ ! -e "$HERE/clusters/$name" ] || { echo 'ERROR: node(s) already exist for a cluster with the name' >&2; exit 1; }
     cp "$config" "$HERE/config"; echo half >"$HERE/clusters/$name"; [ ! -e "$HERE/stop" ] || { . "$HERE/stop"; }; echo whole >"$HERE/clusters/$name" ;;
   "delete cluster") [ ! -e "$HERE/stays" ] || { echo 'ERROR: removal is in progress' >&2; exit 1; }; rm -f "$HERE/clusters/$name"; if [ -e "$HERE/late" ]; then mv "$HERE/late" "$HERE/clusters/$name"; fi ;;
   "export logs") eval "last=\${$#}"; : >"$last/kubelet.log" ;;
+  *) echo "ERROR: what is $*?" >&2; exit 64 ;;
 esac
+# As kind does it that was not told where to.
+case "$1 $2" in "create cluster" | "delete cluster") [ -n "${kubeconfig:-}" ] || : >"$HERE/users-kubeconfig" ;; esac
 "#;
 
 /// An engine with one network, or none, and containers that are files of what they do.
@@ -200,8 +203,12 @@ async fn a_cluster_whose_containers_stand_still_is_started() {
     let answers = Seen::Answers {
         config: lab.label(),
     };
+    // The engine gives its API server another port.
+    std::fs::write(lab.directory.path().join("port"), ":7").unwrap();
     let standing = lab.ensure(&lab.spec(), answers, &never).await.unwrap();
     assert_eq!(standing, Standing::Whole);
+    let kubeconfig = std::fs::read_to_string(lab.kind.kubeconfig("lab")).unwrap();
+    assert!(kubeconfig.contains("server: y:7"), "{kubeconfig}");
     assert!(lab.told("lab-control-plane stood still"));
     assert!(lab.engine.calls().contains("start lab-control-plane"));
 }
@@ -314,5 +321,50 @@ async fn a_cluster_of_somebody_else_is_never_deleted() {
         lab.ensure(&lab.spec(), seen, &never).await.unwrap_err();
         assert!(clusters.join("lab").exists());
     }
+    assert!(!lab.fake.calls().contains("delete"), "{}", lab.fake.calls());
+}
+
+#[tokio::test]
+async fn the_users_kubeconfig_and_its_current_context_are_left_alone() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
+    lab.kind.delete("lab", &never).await.unwrap();
+    assert!(!lab.directory.path().join("users-kubeconfig").exists());
+    let ours = format!("--kubeconfig {}", lab.kind.kubeconfig("lab").display());
+    let calls = lab.fake.calls();
+    assert_eq!(calls.matches(&ours).count(), 2, "{calls}");
+    assert!(!lab.fake.environment().contains("KUBECONFIG="));
+}
+
+#[tokio::test]
+async fn without_a_cluster_what_kind_says_about_that_is_no_name() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    assert!(lab.kind.clusters(&never).await.unwrap().is_empty());
+    // Older ones say it where names come.
+    let program = lab.directory.path().join("older");
+    std::fs::create_dir(&program).unwrap();
+    let older = Fake::new(&program, "kind", "echo 'No kind clusters found.'");
+    let engine = lab.engine.program.display().to_string();
+    let kind = Kind::open(Some(&older.program), &engine, &program.join("state")).unwrap();
+    assert!(kind.clusters(&never).await.unwrap().is_empty());
+    assert!(kind.nodes("lab", &never).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_of_ours_that_no_longer_answers_is_offered_anew_and_not_deleted() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
+    let error = lab.ensure(&lab.spec(), Seen::Silent, &never).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the API server of cluster lab does not answer"
+    );
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("Several nodes do not always live through a restart"));
+    assert!(hint.contains("`kedactl down --purge`"), "{hint}");
     assert!(!lab.fake.calls().contains("delete"), "{}", lab.fake.calls());
 }

@@ -6,6 +6,7 @@ mod chart;
 mod fake;
 mod helm;
 mod helm_faults;
+mod helm_words;
 mod kind;
 mod minikube;
 mod minikube_contract;

@@ -303,3 +303,39 @@ async fn a_delete_is_believed_only_when_the_profile_is_gone() {
     let left = std::fs::read_dir(lab.directory.path().join("state")).unwrap();
     assert_eq!(left.count(), 0);
 }
+
+#[tokio::test]
+async fn nothing_is_asked_of_minikube_that_may_not_come_back() {
+    let lab = Lab::new();
+    let logs = lab.directory.path().join("logs");
+    lab.ensure(&lab.spec()).await.unwrap();
+    lab.fake.set("profiles/lab/state", "Paused");
+    lab.ensure(&lab.spec()).await.unwrap();
+    let archive = lab.directory.path().join("image.tar");
+    let (minikube, never) = (&lab.minikube, &lab.never);
+    minikube.load_archive("lab", &archive, never).await.unwrap();
+    minikube.export_logs("lab", &logs, never).await.unwrap();
+    minikube.delete("lab", never).await.unwrap();
+    let calls = lab.fake.calls();
+    let verb = |call: &str| {
+        let words = call.split(' ').take_while(|it| !it.starts_with('-'));
+        words.take(2).collect::<Vec<_>>().join(" ")
+    };
+    let mut verbs: Vec<String> = calls.lines().map(verb).collect();
+    verbs.sort_unstable();
+    verbs.dedup();
+    // `service --url` and `mount` stay until they are interrupted, `docker-env` and `kubectl` use the user's own files.
+    assert_eq!(
+        verbs,
+        [
+            "delete",
+            "image load",
+            "logs",
+            "profile list",
+            "start",
+            "status",
+            "unpause",
+            "update-context"
+        ]
+    );
+}

@@ -186,4 +186,30 @@ mod tests {
             [Some(told.clone()), Some(told)]
         );
     }
+
+    /// It does not notice when its ssh or its route is gone, and looks well: whoever notices has it started again.
+    #[tokio::test]
+    async fn one_that_runs_and_does_not_carry_is_started_again_and_ended_with_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let fake = kedactl_testkit::FakeMinikube::new(directory.path());
+        fake.foreign("demo", "Running");
+        let minikube = Minikube {
+            program: fake.program(),
+            profile: "demo".to_owned(),
+        };
+        let kubeconfig = directory.path().join("kubeconfig");
+        let child = Child::new(minikube, kubeconfig, directory.path());
+        let (stop, sick) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let kept = tokio::spawn(child.keep(stop.clone(), Arc::clone(&sick)));
+        let within = Duration::from_mins(1);
+        let routed = || async { fake.has("route") };
+        kedactl_testkit::until_async("it has its route", within, routed).await;
+        sick.notify_one();
+        let twice = || async { fake.calls().matches("tunnel -p demo").count() == 2 };
+        kedactl_testkit::until_async("it is started again", within, twice).await;
+        kedactl_testkit::until_async("it has its route again", within, routed).await;
+        stop.cancel();
+        kept.await.unwrap().unwrap();
+        assert!(!fake.has("route"), "SIGINT takes it back");
+    }
 }

@@ -1,8 +1,6 @@
 //! The ways of kind and of minikube, with scripted programs and nodes: what refuses a stream, and who says that it loaded and did not.
 //! Must not need an engine; what a real containerd takes is tested where the archives are made.
 
-use std::path::PathBuf;
-
 use kedactl_config::{Delivery, Request};
 use kedactl_images::{Spec, build};
 use kedactl_plan::{Collect, Kind as Said};
@@ -38,6 +36,7 @@ const ENGINE: &str = r#"
 case "$1" in
   ps) cat "$HERE/containers" ;;
   exec) shift; [ "$1" != -i ] || shift; PATH="$HERE/node:$PATH" NODE=$1; export PATH NODE; shift; exec "$@" ;;
+  *) echo "what is $*?" >&2; exit 64 ;;
 esac"#;
 
 /// kind, of which the verb that loads is played alone: it ends well, whatever the nodes did.
@@ -45,6 +44,7 @@ const KIND: &str = r#"
 printf '%s\n' "$*" >>"$HERE/calls"
 case "$1 $2" in
   "load image-archive") for file in "$@"; do :; done; "$HERE/image-load" "$file" || : ;;
+  *) echo "what is $*?" >&2; exit 64 ;;
 esac"#;
 
 struct Rig {
