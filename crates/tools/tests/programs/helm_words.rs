@@ -98,6 +98,8 @@ async fn no_word_is_said_that_is_known_to_bite() {
             "--set",
             "--set-string",
             "--set-file",
+            "--set-json",
+            "--set-literal",
             // Values of the revision before, in place of what is declared.
             "--reuse-values",
             "--reset-then-reuse-values",

@@ -199,10 +199,13 @@ async fn a_cluster_whose_containers_stand_still_is_started() {
     lab.ensure(&lab.spec(), Seen::Silent, &never).await.unwrap();
     let stopped = lab.directory.path().join("engine/stopped");
     std::fs::create_dir(&stopped).unwrap();
-    std::fs::write(stopped.join("lab-control-plane"), "").unwrap();
     let answers = Seen::Answers {
         config: lab.label(),
     };
+    lab.ensure(&lab.spec(), answers.clone(), &never)
+        .await
+        .unwrap();
+    std::fs::write(stopped.join("lab-control-plane"), "").unwrap();
     // The engine gives its API server another port.
     std::fs::write(lab.directory.path().join("port"), ":7").unwrap();
     let standing = lab.ensure(&lab.spec(), answers, &never).await.unwrap();
