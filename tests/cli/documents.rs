@@ -25,6 +25,48 @@ fn the_generated_documents_are_as_the_code_says() {
     );
 }
 
+/// A document that promises tests is worth as much as they are there.
+#[test]
+fn every_known_trap_has_a_test_that_exists() {
+    let name = "docs/known-traps.md";
+    let text = std::fs::read_to_string(root().join(name)).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.filter(|line| !line.starts_with("| trap |"));
+    let mut found = 0;
+    for row in rows {
+        let named: Vec<_> = row
+            .split('`')
+            .filter_map(|span| span.split_once(".rs::"))
+            .collect();
+        assert!(!named.is_empty(), "{name}: a trap without a test: {row}");
+        for (file, test) in named {
+            let file = format!("{file}.rs");
+            let source = std::fs::read_to_string(root().join(&file)).unwrap_or_default();
+            assert!(is_test(&source, test), "{name}: {file} has no test {test}");
+            found += 1;
+        }
+    }
+    assert!(found > 100, "the table is not read any more: {found}");
+}
+
+/// Whether a function of that name stands right below the attribute of a test.
+fn is_test(source: &str, name: &str) -> bool {
+    let mut tested = false;
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            tested = true;
+        } else if !line.starts_with("#[") {
+            let function = line.strip_prefix("async ").unwrap_or(line);
+            let function = function.strip_prefix("fn ");
+            if tested && function.and_then(|it| it.split('(').next()) == Some(name) {
+                return true;
+            }
+            tested = false;
+        }
+    }
+    false
+}
+
 #[test]
 fn the_readme_links_to_files_that_exist() {
     for name in ["README.md", "ARCHITECTURE.md"] {

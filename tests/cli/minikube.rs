@@ -13,6 +13,8 @@ use kedactl_testkit::FakeMinikube;
 use kedactl_tests::{Context, Outcome};
 use serde_json::{Value, json};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A young cluster that has all that pods need.
 fn cluster() -> u16 {
@@ -75,6 +77,30 @@ fn dns() -> Value {
     })
 }
 
+/// The same, where a StorageClass and the name server come once they were asked for.
+fn young_cluster() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (classes, names): (Arc<AtomicUsize>, Arc<AtomicUsize>) = Default::default();
+    serve(listener, move |method, target, _| {
+        let path = target.split('?').next().unwrap_or_default();
+        let first = |count: &AtomicUsize| count.fetch_add(1, Ordering::SeqCst) == 0;
+        if path == "/apis/storage.k8s.io/v1/storageclasses" && first(&classes) {
+            return ("200 OK", json!({"metadata": {}, "items": []}));
+        }
+        let of_names = "/apis/apps/v1/namespaces/kube-system/deployments";
+        if path.starts_with(of_names) && first(&names) {
+            let mut it = dns();
+            it["status"]["availableReplicas"] = json!(0);
+            it["status"]["conditions"][0]["status"] = "False".into();
+            let list = json!({"metadata": {}, "items": [it]});
+            return ("200 OK", if path == of_names { list } else { it });
+        }
+        answer(method, target)
+    });
+    port
+}
+
 struct Rig {
     context: Context,
     fake: FakeMinikube,
@@ -82,9 +108,13 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::on(cluster())
+    }
+
+    fn on(cluster: u16) -> Self {
         let context = context();
         let fake = FakeMinikube::new(&context.dir().join("minikube"));
-        fake.set("kubeconfig", &kubeconfig(cluster(), &["@PROFILE@"]));
+        fake.set("kubeconfig", &kubeconfig(cluster, &["@PROFILE@"]));
         // What the user has, and what nobody may touch.
         std::fs::create_dir(context.dir().join("home/.kube")).unwrap();
         std::fs::write(context.dir().join("home/.kube/config"), "mine").unwrap();
@@ -152,6 +182,21 @@ fn a_profile_is_made_bound_and_deleted_with_its_stack() {
     let left = std::fs::read_dir(rig.context.dir().join("state/minikube")).unwrap();
     assert_eq!(left.count(), 0);
     rig.untouched();
+}
+
+#[test]
+fn a_young_cluster_is_waited_for_until_it_can_run_pods() {
+    let rig = Rig::on(young_cluster());
+    let outcome = rig.up(&["--events", "jsonl"]);
+    for missing in ["a StorageClass", "coredns"] {
+        let waited = outcome.stderr.lines().any(|line| {
+            line.contains(r#""cluster/connect""#)
+                && line.contains("waiting")
+                && line.contains(missing)
+        });
+        assert!(waited, "{missing}: {outcome:?}");
+    }
+    assert_eq!(rig.record()["cluster"], looking::UID, "{outcome:?}");
 }
 
 #[test]

@@ -87,7 +87,17 @@ fn a_global_option_may_stand_before_a_nested_command() {
     }
     // Options of an opening are no global ones.
     let outcome = context.run(&["tunnel", "--detach", "--stack", "other", "stop"]);
-    insta::assert_snapshot!(outcome.block(context.dir()), @"");
+    insta::assert_snapshot!(outcome.block(context.dir()), @"
+    exit: 64
+    --- stdout ---
+    --- stderr ---
+    error: the subcommand 'stop' cannot be used with '--detach'
+
+    Usage: kedactl tunnel [OPTIONS]
+           kedactl tunnel [GLOBAL OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]

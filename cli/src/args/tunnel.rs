@@ -84,6 +84,9 @@ pub(super) fn check(matches: &ArgMatches, grammar: &mut clap::Command) -> Result
     let Some(long) = given.and_then(clap::Arg::get_long) else {
         return Ok(());
     };
-    let message = format!("the subcommand '{subcommand}' cannot be used with '--{long}'\n");
-    Err(grammar.error(ErrorKind::ArgumentConflict, message))
+    let message = format!("the subcommand '{subcommand}' cannot be used with '--{long}'");
+    match grammar.find_subcommand_mut("tunnel") {
+        Some(tunnel) => Err(tunnel.error(ErrorKind::ArgumentConflict, message)),
+        None => Ok(()),
+    }
 }

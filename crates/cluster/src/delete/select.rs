@@ -71,7 +71,11 @@ mod tests {
 
     fn decide(kind: &str, metadata: Json, purge: bool) -> String {
         let stack = Stack::new("demo", "keda").unwrap();
-        let reference = ObjectRef::new("v1", kind, Some("keda"), "x");
+        let version = match kind {
+            "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+            _ => "v1",
+        };
+        let reference = ObjectRef::new(version, kind, Some("keda"), "x");
         let live = (!metadata.is_null()).then(|| json!({"metadata": metadata}));
         match select(&reference, live.as_ref(), &stack, purge) {
             Ok(_) => "goes".into(),
@@ -99,6 +103,8 @@ mod tests {
             ("ConfigMap", &Json::Null, true, "absent"),
             ("PersistentVolumeClaim", &ours, false, "kept"),
             ("PersistentVolumeClaim", &ours, true, "goes"),
+            // Every object of its kind would go with it.
+            ("CustomResourceDefinition", &ours, false, "kept"),
             ("Secret", &ours, false, "goes"),
             ("Secret", &generated, false, "kept"),
             ("Secret", &generated, true, "goes"),

@@ -211,8 +211,10 @@ async fn with_the_lease_a_lock_is_taken_off_aloud() {
     );
     let notes = run.notes();
     assert!(notes.contains("pending-upgrade since yesterday and me@host holds the lease: rolling back to revision 1"), "{notes}");
-    for status in ["pending-install", "uninstalling"] {
-        let run = Run::new(&locked(status, ""));
+    // What is half uninstalled is not to be had back.
+    let deployed = r#"{"revision":1,"status":"deployed"},"#;
+    for (status, before) in [("pending-install", ""), ("uninstalling", deployed)] {
+        let run = Run::new(&locked(status, before));
         assert!(run.apply(Some(&lease), &never()).await.unwrap().changed);
         assert!(run.fake.verbs().contains(&"uninstall".to_owned()));
         assert!(run.notes().contains("uninstalling what is left of it"));
