@@ -77,7 +77,7 @@ fn dns() -> Value {
     })
 }
 
-/// The same, where a StorageClass and the name server come once they were asked for.
+/// The same, where a `StorageClass` and the name server come once they were asked for.
 fn young_cluster() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -300,88 +300,89 @@ impl From<Failure> for ToolError {
     }
 }
 
-/// Cures for what helm and kind are known to say.
+/// Cures for what helm and kind are known to say; the first that fits counts.
+const KNOWN: &[(&str, &str)] = &[
+    // Its own words end with those of a missing kind, whose cure would lead astray.
+    (
+        "from current release manifest",
+        "the last revision has an object of an API version that the cluster serves no more: helm's plugin mapkubeapis rewrites \
+         the record, or take the release away and bring it up again",
+    ),
+    (
+        "data: Too long",
+        "helm keeps a release in one Secret, which holds 1 MiB: leave files and values out of the chart, or split it",
+    ),
+    (
+        "rate limiter Wait",
+        "the cluster has so many kinds that helm slowed itself down until its time was over: raise the release's timeout",
+    ),
+    (
+        "cannot be imported into the current release",
+        "an object of that name belongs to somebody else: rename the release, or delete the object",
+    ),
+    (
+        "is invalid: annotations: Too long",
+        "the object is too large for client-side apply: use helm 4, which applies on the server",
+    ),
+    (
+        "ensure CRDs are installed first",
+        "install the release that brings these kinds first (`dependsOn`)",
+    ),
+    (
+        "updates to statefulset spec for fields other than",
+        "size and class of a volume stay what they were at the first install: put them back, or take the release away first",
+    ),
+    (
+        "context deadline exceeded",
+        "a hook did not end in time: look at its Job's pods, or raise the release's timeout",
+    ),
+    (
+        "Kubernetes cluster unreachable",
+        "the API server does not answer: check the cluster and the kubeconfig",
+    ),
+    (
+        "is forbidden",
+        "the user of this kubeconfig lacks a permission: ask for it, or use another context",
+    ),
+    (
+        "401 Unauthorized",
+        "the source wants a login: give the release `access` with username and passwordFile, or run `docker login` for oci://",
+    ),
+    (
+        "status code 401",
+        "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
+    ),
+    (
+        "basic credential not found",
+        "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
+    ),
+    (
+        "certificate signed by unknown authority",
+        "name the file with the authority's certificate in the release's `access.caFile`",
+    ),
+    (
+        "not found in",
+        "the source has no chart of this name and version: check `chart` and `version` of the release",
+    ),
+    (
+        "node(s) already exist",
+        "a cluster of that name was half made: delete it with `kind delete cluster --name NAME`",
+    ),
+    (
+        "Cannot connect to the Docker daemon",
+        "start the Docker engine, or name another with DOCKER_HOST",
+    ),
+    (
+        "port is already allocated",
+        "another program has the port: free it, or change the port mappings",
+    ),
+    (
+        "inotify",
+        "raise fs.inotify.max_user_watches to 524288 and fs.inotify.max_user_instances to 512",
+    ),
+];
+
 fn hint_of(said: &str) -> Option<&'static str> {
-    const KNOWN: &[(&str, &str)] = &[
-        // Its own words end with those of a missing kind, whose cure would lead astray.
-        (
-            "from current release manifest",
-            "the last revision has an object of an API version that the cluster serves no more: helm's plugin mapkubeapis rewrites \
-             the record, or take the release away and bring it up again",
-        ),
-        (
-            "data: Too long",
-            "helm keeps a release in one Secret, which holds 1 MiB: leave files and values out of the chart, or split it",
-        ),
-        (
-            "rate limiter Wait",
-            "the cluster has so many kinds that helm slowed itself down until its time was over: raise the release's timeout",
-        ),
-        (
-            "cannot be imported into the current release",
-            "an object of that name belongs to somebody else: rename the release, or delete the object",
-        ),
-        (
-            "is invalid: annotations: Too long",
-            "the object is too large for client-side apply: use helm 4, which applies on the server",
-        ),
-        (
-            "ensure CRDs are installed first",
-            "install the release that brings these kinds first (`dependsOn`)",
-        ),
-        (
-            "updates to statefulset spec for fields other than",
-            "size and class of a volume stay what they were at the first install: put them back, or take the release away first",
-        ),
-        (
-            "context deadline exceeded",
-            "a hook did not end in time: look at its Job's pods, or raise the release's timeout",
-        ),
-        (
-            "Kubernetes cluster unreachable",
-            "the API server does not answer: check the cluster and the kubeconfig",
-        ),
-        (
-            "is forbidden",
-            "the user of this kubeconfig lacks a permission: ask for it, or use another context",
-        ),
-        (
-            "401 Unauthorized",
-            "the source wants a login: give the release `access` with username and passwordFile, or run `docker login` for oci://",
-        ),
-        (
-            "status code 401",
-            "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
-        ),
-        (
-            "basic credential not found",
-            "the source wants a login: run `docker login`, or give the release `access` with username and passwordFile",
-        ),
-        (
-            "certificate signed by unknown authority",
-            "name the file with the authority's certificate in the release's `access.caFile`",
-        ),
-        (
-            "not found in",
-            "the source has no chart of this name and version: check `chart` and `version` of the release",
-        ),
-        (
-            "node(s) already exist",
-            "a cluster of that name was half made: delete it with `kind delete cluster --name NAME`",
-        ),
-        (
-            "Cannot connect to the Docker daemon",
-            "start the Docker engine, or name another with DOCKER_HOST",
-        ),
-        (
-            "port is already allocated",
-            "another program has the port: free it, or change the port mappings",
-        ),
-        (
-            "inotify",
-            "raise fs.inotify.max_user_watches to 524288 and fs.inotify.max_user_instances to 512",
-        ),
-    ];
     // The two majors of helm do not agree on capitals.
     let said = said.to_lowercase();
     KNOWN
