@@ -50,7 +50,8 @@ impl Machine {
         self
     }
 
-    /// An engine that answers, and helm.
+    /// An engine that answers and has no containers, and helm. A line of `ps` would be a node that stands still, which is started
+    /// and waited for.
     fn able(self) -> Self {
         self.with("docker", "[ \"$1\" = ps ] || echo 27.1.1")
             .with("helm", "exit 1")
