@@ -91,6 +91,8 @@ fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
     assert_eq!(again["changed"], false, "{again}");
     println!("up {} ms, again {} ms", up["took_ms"], again["took_ms"]);
 
+    charts_are_held_against_the_cluster(&rig);
+
     // No process of ours leads to the API: kind's port mapping does.
     let url = format!("http://127.0.0.1:{}", rig.port);
     assert_eq!(up["api_url"], url.as_str());
@@ -135,6 +137,35 @@ fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
     assert!(left.is_empty(), "{left:?}");
     // The user's own kubeconfig was never written.
     assert!(!rig.context.dir().join("home/.kube").exists());
+}
+
+/// The version of Kubernetes is the cluster's, and what this stack installed is no finding about itself.
+fn charts_are_held_against_the_cluster(rig: &Rig) {
+    let values = rig.values();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let check = [&["charts", "check", "-o", "json"], values.as_slice()].concat();
+    let checked = rig.run(&check).expect(0).json();
+    let version = checked["kube_version"].as_str().unwrap();
+    let server: Value = serde_json::from_str(&docker(&[
+        "exec",
+        &format!("{}-control-plane", rig.name),
+        "kubectl",
+        "--kubeconfig=/etc/kubernetes/admin.conf",
+        "get",
+        "--raw=/version",
+    ]))
+    .unwrap();
+    let server = server["gitVersion"].as_str().unwrap();
+    assert!(
+        server
+            .trim_start_matches('v')
+            .starts_with(version.trim_start_matches('v')),
+        "{checked}"
+    );
+    assert_eq!(
+        (&checked["releases"], &checked["left_alone"]),
+        (&3.into(), &serde_json::json!([]))
+    );
 }
 
 /// As after a reboot: containers are there and do not run.
