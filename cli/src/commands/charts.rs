@@ -33,7 +33,7 @@ pub(crate) fn charts(context: &Context, args: &ChartsArgs) -> Result<Exit, Error
 }
 
 fn request(context: &Context, layers: &Layers, only: &[String]) -> Result<ChartsRequest, Error> {
-    let config = context.load(layers)?.config;
+    let config = super::place::as_recorded(context, layers)?.config;
     for name in only {
         if config.release(name).is_none() {
             let known = config.wanted_releases().map(|(known, _)| known.as_str());

@@ -58,6 +58,18 @@ pub(super) fn load(context: &Context, layers: &Layers, place: &PlaceArgs) -> Res
     })
 }
 
+/// Loads the configuration for the provider that it names, else for the recorded one: nothing is chosen for a look.
+pub(super) fn as_recorded(context: &Context, layers: &Layers) -> Result<Loaded, Error> {
+    let loaded = context.load(layers)?;
+    if loaded.config.provider != Kind::Auto {
+        return Ok(loaded);
+    }
+    match Record::read(&context.home(&context.name_of(&loaded.config))?)? {
+        Some(record) => context.load_for(layers, Some(record.provider)),
+        None => Ok(loaded),
+    }
+}
+
 /// What is said before anything is done: where the stack goes, and where nobody said so, why and what else there is.
 pub(super) fn head(name: &str, provider: Kind, choice: Option<&Choice>) -> String {
     let mut text = format!("stack {name} on provider {}", provider.environment());

@@ -207,8 +207,10 @@ impl Cross<'_> {
                 }
             }
         }
+        // `auto` is decided later, and what it comes to is checked then.
+        let other = |than| ![than, Provider::Auto].contains(&config.provider);
         if config.tunnel.mode == TunnelMode::PortMapping {
-            if config.provider != Provider::Kind {
+            if other(Provider::Kind) {
                 let message = "`port-mapping` has an effect for the provider `kind` only";
                 self.add(&["tunnel", "mode"], message.into());
             }
@@ -218,7 +220,7 @@ impl Cross<'_> {
                 self.add(&["api", "serviceType"], message.into());
             }
         }
-        if config.tunnel.mode == TunnelMode::Minikube && config.provider != Provider::Minikube {
+        if config.tunnel.mode == TunnelMode::Minikube && other(Provider::Minikube) {
             let message = "`minikube` has an effect for the provider `minikube` only";
             self.add(&["tunnel", "mode"], message.into());
         }
