@@ -20,10 +20,11 @@ const SERVERS_GRACE: Duration = Duration::from_secs(70);
 /// How long a process may take to vanish after SIGKILL.
 const KILL_WITHIN: Duration = Duration::from_secs(10);
 /// All that a stack makes in its directory.
-const MADE: [&str; 11] = [
+const MADE: [&str; 12] = [
     "desired.json",
     "state.json",
     "endpoints.json",
+    "endpoints.obeyed.json",
     "identity.json",
     "journal.jsonl",
     "journal.jsonl.1",

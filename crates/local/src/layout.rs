@@ -50,6 +50,11 @@ impl Layout {
         self.dir.join("endpoints.json")
     }
 
+    /// What of that the service proxy obeys.
+    pub(crate) fn obeyed(&self) -> PathBuf {
+        self.dir.join("endpoints.obeyed.json")
+    }
+
     /// Held by the one supervisor.
     pub fn supervisor_lock(&self) -> PathBuf {
         self.dir.join("supervisor.lock")

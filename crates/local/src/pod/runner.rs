@@ -16,14 +16,12 @@ use super::template::Template;
 use crate::backoff::Backoff;
 use crate::board::now_ms;
 use crate::context::Context;
+use crate::proxy::endpoints;
 use crate::redis::server::end;
 use crate::{LocalError, PodPhase};
 
 /// How often a pod that was never ready since its start is asked, where its own period is longer; the kubelet hurries likewise.
 const HURRY: Duration = Duration::from_millis(200);
-
-/// How long the proxy may take to see that a pod takes no new connections; only then is the pod told to stop.
-const PROXY_NOTICES: Duration = Duration::from_millis(100);
 
 /// One pod to run.
 #[derive(Debug)]
@@ -112,7 +110,8 @@ impl Runner {
                 self.set_ready(false, "stopping");
                 self.context.board.update_now(|state| state.with_pod(&self.name, |pod| pod.phase = PodPhase::Terminating));
                 if !ports.is_empty() {
-                    sleep(PROXY_NOTICES).await;
+                    // Only then is it told to stop.
+                    endpoints::left(&self.context, &self.name).await;
                 }
                 self.end(&mut watched, ports).await;
                 return End::Stopped;

@@ -1,4 +1,5 @@
-//! `endpoints.json`: which port leads to which pods. Written by the supervisor, read by the proxy.
+//! `endpoints.json`: which port leads to which pods. Written by the supervisor, read by the proxy, which writes down in turn
+//! what it obeys.
 //! Must not name a pod that is not ready or on its way out.
 
 use std::collections::BTreeMap;
@@ -6,12 +7,21 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::layout::{read_json, write_json};
 use crate::{LocalError, PodPhase, StackState};
+
+/// How often it is looked whether the proxy obeys.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a proxy that lives may take to obey.
+const OBEYED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a connection may be on its way from the proxy to a pod.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(50);
 
 /// All Services of a stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +39,12 @@ pub(crate) struct Service {
 }
 
 impl Endpoints {
+    /// Whether connections may go to a pod.
+    fn names(&self, pod: &str) -> bool {
+        let mut services = self.services.iter();
+        services.any(|service| service.backends.contains_key(pod))
+    }
+
     /// The Services of the workload `api`: its ports `http` and `metrics`.
     pub(crate) fn of(state: &StackState, api_port: u16, metrics_port: u16) -> Self {
         let pods = || {
@@ -73,6 +89,28 @@ pub(crate) async fn keep_written(context: Arc<Context>) {
             return;
         }
     }
+}
+
+/// Waits until the proxy hands nothing over to a pod any more. A proxy that is gone hands nothing over; one that stands still
+/// for longer than this holds up nobody.
+pub(crate) async fn left(context: &Context, pod: &str) {
+    let until = Instant::now() + OBEYED_WITHIN;
+    while Instant::now() < until {
+        let proxy = context.board.read(|state| state.proxy.as_ref()?.process);
+        if !proxy.is_some_and(kedactl_exec::ProcId::alive) {
+            return;
+        }
+        match read_json::<Endpoints>(&context.layout.obeyed()) {
+            Ok(Some(obeyed)) if obeyed.names(pod) => sleep(LOOK_EVERY).await,
+            Ok(_) => break,
+            Err(error) => {
+                tracing::debug!(%error, "what the proxy obeys");
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+    // What it handed over just before must reach the pod.
+    sleep(ARRIVES_WITHIN).await;
 }
 
 /// Tells whether the file is another one than the last time.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::balance::{Lease, Pool};
 use super::endpoints::Seen;
 use super::watchdog;
 use crate::LocalError;
-use crate::layout::{Layout, fail};
+use crate::layout::{Layout, fail, write_json};
 
 /// How often the endpoints file is looked at: one `stat`.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -54,6 +55,9 @@ pub(crate) async fn main(layout: Layout) -> Result<(), LocalError> {
                         pool.set(&service.backends);
                     }
                 }
+                if let Err(error) = write_json(&layout.obeyed(), &endpoints) {
+                    tracing::error!(%error, "what is obeyed");
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "endpoints"),
@@ -65,6 +69,8 @@ pub(crate) async fn main(layout: Layout) -> Result<(), LocalError> {
     }
     watchdog.abort();
     accepting.shutdown().await;
+    // Nothing more is handed over; a file that is not there says so too.
+    let _absent = fs::remove_file(layout.obeyed());
     let end = Instant::now() + DRAIN;
     while open.available_permits() < tokio::sync::Semaphore::MAX_PERMITS && Instant::now() < end {
         sleep(LOOK_EVERY).await;

@@ -58,7 +58,13 @@ pub(crate) fn say_not_wanted(layout: &Layout) -> Result<(), LocalError> {
 
 /// Removes the files that speak of running processes. Data, secrets, identity, logs and the journal stay.
 pub(crate) fn forget(layout: &Layout) {
-    for path in [layout.state(), layout.endpoints(), layout.desired()] {
+    let files = [
+        layout.state(),
+        layout.endpoints(),
+        layout.obeyed(),
+        layout.desired(),
+    ];
+    for path in files {
         // A file that is not there is as good as removed.
         let _removed = fs::remove_file(path);
     }

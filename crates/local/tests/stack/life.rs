@@ -165,6 +165,40 @@ async fn a_changed_template_is_rolled_out_while_the_service_answers() {
     stack.down().await;
 }
 
+/// A proxy that stands still has an old idea of where connections go, and must find somebody there when it goes on.
+#[tokio::test]
+async fn a_pod_is_told_to_stop_only_when_the_proxy_hands_nothing_over_to_it() {
+    let mut stack = Stack::new(&[]);
+    stack.up().await;
+    let first = stack.state();
+    let proxy = first.proxy.as_ref().unwrap().process.unwrap();
+    stack.sets.push("api.env.SOMETHING=else".to_owned());
+    proxy.signal(Signal::STOP).unwrap();
+    let looked = async {
+        let leaving = |state: &StackState| {
+            let pods = state.workloads["api"].pods.iter();
+            let mut leaving = pods.filter(|pod| pod.phase == PodPhase::Terminating);
+            leaving.next().cloned()
+        };
+        let state = stack.until("a pod on its way out", |it| leaving(it).is_some());
+        let pod = leaving(&state.await).unwrap();
+        let port = pod.ports["http"];
+        for _ in 0..20 {
+            let answered = tokio::task::spawn_blocking(move || Stack::ask(port, "/"));
+            assert!(answered.await.unwrap().is_some(), "it is gone already");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        proxy.signal(Signal::CONT).unwrap();
+        stack
+            .until("the pod is gone", |state| state.pod(&pod.name).is_none())
+            .await;
+    };
+    let (outcome, _) = tokio::join!(stack.up(), looked);
+    assert!(outcome.changed);
+    assert!(stack.get("/").is_some());
+    stack.down().await;
+}
+
 #[tokio::test]
 async fn a_crashing_pod_backs_off_and_up_says_why() {
     let stack = Stack::new(&[

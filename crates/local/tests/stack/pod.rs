@@ -2,7 +2,7 @@
 //! Must not outlive the signal that stops it.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 #[expect(clippy::disallowed_methods, reason = "a pod reads its own environment")]
@@ -33,12 +33,22 @@ pub(crate) fn serve() {
     }
 }
 
+/// All of a request's head: what is left unread when a connection is closed takes the answer away from the other side.
+fn head(stream: &mut TcpStream) -> String {
+    let (mut request, mut part) = (Vec::new(), [0_u8; 2048]);
+    loop {
+        let length = stream.read(&mut part).unwrap_or(0);
+        request.extend_from_slice(&part[..length]);
+        if length == 0 || request.windows(4).any(|it| it == b"\r\n\r\n") {
+            return String::from_utf8_lossy(&request).into_owned();
+        }
+    }
+}
+
 fn answer(listener: &TcpListener, name: &str) {
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
-        let mut request = [0_u8; 2048];
-        let length = stream.read(&mut request).unwrap_or(0);
-        let request = String::from_utf8_lossy(&request[..length]).into_owned();
+        let request = head(&mut stream);
         let path = request.split(' ').nth(1).unwrap_or_default();
         let sick = Path::new(&format!("sick-{name}")).exists() && path == "/healthz";
         let status = if sick {
