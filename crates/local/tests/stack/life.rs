@@ -193,7 +193,7 @@ async fn a_pod_is_told_to_stop_only_when_the_proxy_hands_nothing_over_to_it() {
             .until("the pod is gone", |state| state.pod(&pod.name).is_none())
             .await;
     };
-    let (outcome, _) = tokio::join!(stack.up(), looked);
+    let (outcome, ()) = tokio::join!(stack.up(), looked);
     assert!(outcome.changed);
     assert!(stack.get("/").is_some());
     stack.down().await;
