@@ -1,0 +1,119 @@
+//! What is accepted: the newest state of a group, for each chat of its route.
+//! Must not look into a state: whoever sends it shows it.
+
+use std::fmt;
+
+use kedactl_alerts::telegram::Chat;
+use kedactl_alerts::{Key, Notification, Status};
+use redis::Cmd;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// What a chat is to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A group of alerts as it is now.
+    Alerts(Box<Notification>),
+    /// A word of our own to who operates this.
+    Notice(String),
+}
+
+impl State {
+    /// What decides who comes first: a word of our own is as urgent as what fires.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Alerts(notification) => notification.status,
+            Self::Notice(_) => Status::Firing,
+        }
+    }
+}
+
+/// A state that came, with where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Two entries of one key are one.
+    pub key: Key,
+    pub route: String,
+    /// Names the group within its chats.
+    pub group: String,
+    pub chats: Vec<Chat>,
+    pub state: State,
+    /// All of it began so long ago that it can only be a replay where the group has ended.
+    pub stale: bool,
+}
+
+/// A group in one chat.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct GroupId(String);
+
+impl GroupId {
+    /// The group of a name in a chat, by the id that the configuration has for it.
+    pub fn new(chat: Chat, group: &str) -> Self {
+        let digest = Sha256::digest(format!("{} {:?} {group}", chat.id, chat.thread));
+        let mut text = String::with_capacity(24);
+        for byte in &digest[..12] {
+            text += &format!("{byte:02x}");
+        }
+        Self(text)
+    }
+
+    pub(crate) fn known(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Its text, 24 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// One of its key was there.
+    pub duplicate: bool,
+    /// Groups that have a new state.
+    pub updated: usize,
+}
+
+/// `f` or `r`.
+pub(crate) fn letter(status: Status) -> &'static str {
+    match status {
+        Status::Firing => "f",
+        Status::Resolved => "r",
+    }
+}
+
+pub(crate) fn status(letter: &str) -> Status {
+    if letter == "r" {
+        Status::Resolved
+    } else {
+        Status::Firing
+    }
+}
+
+impl Entry {
+    /// The call's arguments: all but how long things are kept.
+    pub(crate) fn add_to(&self, command: &mut Cmd) {
+        // A state is written as JSON, which takes any text; serialising one into memory cannot fail.
+        let state = serde_json::to_string(&self.state).unwrap_or_default();
+        for chat in &self.chats {
+            let thread = chat.thread.map(|it| it.to_string()).unwrap_or_default();
+            command
+                .arg(GroupId::new(*chat, &self.group).as_str())
+                .arg(chat.id)
+                .arg(thread)
+                .arg(&self.route)
+                .arg(letter(self.state.status()))
+                .arg(u8::from(self.stale))
+                .arg(&state);
+        }
+    }
+}

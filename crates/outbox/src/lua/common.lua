@@ -1,0 +1,66 @@
+-- Shared by all functions. KEYS[1] is the outbox's prefix, "ka:{outbox}"; every key begins with it.
+--
+--   seen:<key>       a notification that came before
+--   g:<group>        what a chat is shown of a group: chat, thread, route, status (f|r), state, want (number of the newest
+--                    state), sent (number of the state that is shown), sent_status, message, since (ms; the oldest state that is
+--                    not shown), at (ms; the newest state), lease, fails, tries, dead
+--   w:f:<chat>       groups that wait, firing ones, by since
+--   w:r:<chat>       groups that wait, resolved ones, by since
+--   chats            chats with groups that wait, by when they may be sent to
+--   chat:<chat>      free (ms; not before), closed (why nothing gets in)
+--   sent:<chat>      times of the last calls to a group chat
+--   moved            a group's old id: its new one
+--   leased           groups that somebody is sending, by when that ends
+--   dead             groups that are not tried again by themselves, by time
+--   pace             second, n: calls of this second
+--   stats            counters
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- Lua's own conversion of numbers to text keeps 14 digits only.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function count(P, field, by)
+  redis.call('HINCRBY', P .. 'stats', field, by)
+end
+
+-- The id that a chat has now.
+local function current(P, chat)
+  for _ = 1, 8 do
+    local to = redis.call('HGET', P .. 'moved', chat)
+    if not to then return chat end
+    chat = to
+  end
+  return chat
+end
+
+local function free_at(P, chat)
+  return tonumber(redis.call('HGET', P .. 'chat:' .. chat, 'free') or '0')
+end
+
+-- Lets a group wait for its chat.
+local function enqueue(P, now, group, chat, status)
+  local since = redis.call('HGET', P .. 'g:' .. group, 'since') or text(now)
+  local other = status == 'f' and 'r' or 'f'
+  redis.call('ZREM', P .. 'w:' .. other .. ':' .. chat, group)
+  redis.call('ZADD', P .. 'w:' .. status .. ':' .. chat, since, group)
+  redis.call('ZADD', P .. 'chats', 'NX', text(math.max(now, free_at(P, chat))), chat)
+end
+
+-- Takes a group out of everything that waits.
+local function dequeue(P, group, chat)
+  redis.call('ZREM', P .. 'w:f:' .. chat, group)
+  redis.call('ZREM', P .. 'w:r:' .. chat, group)
+  redis.call('ZREM', P .. 'dead', group)
+end
+
+-- Nothing for a chat before so long.
+local function hold(P, chat, until_ms)
+  redis.call('HSET', P .. 'chat:' .. chat, 'free', text(until_ms))
+  redis.call('ZADD', P .. 'chats', 'XX', text(until_ms), chat)
+end

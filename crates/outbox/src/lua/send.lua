@@ -1,0 +1,191 @@
+-- Who sends takes a group, and says what became of it.
+
+-- Groups whose sender never came back wait again.
+local function recover(P, now)
+  for _, group in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leased', '-inf', text(now), 'LIMIT', 0, 64)) do
+    redis.call('ZREM', P .. 'leased', group)
+    local g = P .. 'g:' .. group
+    redis.call('HDEL', g, 'lease')
+    local it = redis.call('HMGET', g, 'chat', 'status')
+    if it[1] then
+      enqueue(P, now, group, it[1], it[2])
+      count(P, 'recovered', 1)
+    end
+  end
+end
+
+-- What fires comes before what is over, and of both the oldest.
+local function first(P, chat)
+  for _, status in ipairs({'f', 'r'}) do
+    local list = P .. 'w:' .. status .. ':' .. chat
+    local group = redis.call('ZRANGE', list, 0, 0)[1]
+    if group then return group, list end
+  end
+end
+
+-- How long until something may be sent; -1 where nothing waits.
+local function rest(P, now)
+  local soonest
+  for _, key in ipairs({P .. 'chats', P .. 'leased'}) do
+    local it = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local at = it[2] and tonumber(it[2])
+    if at and (not soonest or at < soonest) then soonest = at end
+  end
+  if not soonest then return -1 end
+  return math.max(0, soonest - now)
+end
+
+-- args: lease (a name that nobody else has), ms of the lease, ms between two calls to a chat, ms and number of calls of the
+--       window of a group chat, calls of all in a second
+-- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state}
+redis.register_function('@LIB@_claim', function(keys, args)
+  local P, now = keys[1] .. ':', now_ms()
+  local lease_ms, gap, window, most, rate = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5]), tonumber(args[6])
+  recover(P, now)
+  local second = math.floor(now / 1000)
+  local pace = redis.call('HMGET', P .. 'pace', 'second', 'n')
+  local n = tonumber(pace[1] or '0') == second and tonumber(pace[2]) or 0
+  if n >= rate then return {0, (second + 1) * 1000 - now} end
+  for _ = 1, 64 do
+    local chat = redis.call('ZRANGEBYSCORE', P .. 'chats', '-inf', text(now), 'LIMIT', 0, 1)[1]
+    if not chat then break end
+    local group, list = first(P, chat)
+    local sent = P .. 'sent:' .. chat
+    local free = now
+    -- A group has a minus.
+    if string.sub(chat, 1, 1) == '-' and redis.call('LLEN', sent) >= most then
+      free = tonumber(redis.call('LINDEX', sent, 0)) + window
+    end
+    if not group then
+      redis.call('ZREM', P .. 'chats', chat)
+    elseif redis.call('EXISTS', P .. 'g:' .. group) == 0 then
+      -- Its time was over before anybody could be told.
+      redis.call('ZREM', list, group)
+    elseif free > now then
+      hold(P, chat, free)
+    else
+      local g = P .. 'g:' .. group
+      redis.call('ZREM', list, group)
+      redis.call('ZADD', P .. 'leased', text(now + lease_ms), group)
+      redis.call('HSET', g, 'lease', args[1])
+      redis.call('RPUSH', sent, text(now))
+      redis.call('LTRIM', sent, -most, -1)
+      redis.call('PEXPIRE', sent, window)
+      redis.call('HSET', P .. 'pace', 'second', text(second), 'n', n + 1)
+      hold(P, chat, now + gap)
+      if not first(P, chat) then redis.call('ZREM', P .. 'chats', chat) end
+      local it = redis.call('HMGET', g, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state')
+      return {1, group, chat, it[1] or '', it[2] or '', it[3] or 'f', it[4] or '0', it[5] or '', it[6] or '0', it[7] or ''}
+    end
+  end
+  return {0, rest(P, now)}
+end)
+
+local outcomes = {}
+
+-- The state of that number is shown. args: number, status, message
+function outcomes.done(P, now, group, g, it, args)
+  redis.call('HSET', g, 'sent', args[1], 'sent_status', args[2])
+  if args[3] ~= '' then redis.call('HSET', g, 'message', args[3]) end
+  redis.call('HDEL', g, 'fails', 'tries')
+  redis.call('HDEL', P .. 'chat:' .. it.chat, 'closed')
+  count(P, it.message and 'edited' or 'sent', 1)
+  if it.want ~= args[1] then
+    redis.call('HSET', g, 'since', it.at)
+    enqueue(P, now, group, it.chat, it.status)
+  else
+    redis.call('HDEL', g, 'since')
+  end
+end
+
+-- The message is gone: the next one is new.
+function outcomes.gone(P, now, group, g, it)
+  redis.call('HDEL', g, 'message')
+  enqueue(P, now, group, it.chat, it.status)
+end
+
+-- Nothing for this chat before so long. args: ms
+function outcomes.later(P, now, group, g, it, args)
+  count(P, 'limited', 1)
+  count(P, 'limited_ms', args[1])
+  hold(P, it.chat, now + args[1])
+  enqueue(P, now, group, it.chat, it.status)
+end
+
+-- It may work the next time. args: ms, words
+function outcomes.failed(P, now, group, g, it, args)
+  count(P, 'retried', 1)
+  redis.call('HINCRBY', g, 'tries', 1)
+  redis.call('HSET', g, 'why', args[2])
+  hold(P, it.chat, now + args[1])
+  enqueue(P, now, group, it.chat, it.status)
+end
+
+-- The chat has another id. args: that id
+function outcomes.moved(P, now, group, g, it, args)
+  local to = args[1]
+  if to == it.chat then return outcomes.failed(P, now, group, g, it, {5000, 'a chat that moved to itself'}) end
+  redis.call('HSET', P .. 'moved', it.chat, to)
+  redis.call('HDEL', P .. 'moved', to)
+  redis.call('HSET', g, 'chat', to)
+  enqueue(P, now, group, to, it.status)
+  for _, status in ipairs({'f', 'r'}) do
+    local list = P .. 'w:' .. status .. ':' .. it.chat
+    for _, other in ipairs(redis.call('ZRANGE', list, 0, -1)) do
+      redis.call('HSET', P .. 'g:' .. other, 'chat', to)
+      enqueue(P, now, other, to, status)
+    end
+    redis.call('DEL', list)
+  end
+  redis.call('ZREM', P .. 'chats', it.chat)
+  redis.call('DEL', P .. 'chat:' .. it.chat, P .. 'sent:' .. it.chat)
+  count(P, 'moved', 1)
+end
+
+-- It will be refused again. args: how often it is believed to be worth a try, words
+function outcomes.refused(P, now, group, g, it, args)
+  count(P, 'refused', 1)
+  local fails = redis.call('HINCRBY', g, 'fails', 1)
+  if fails < tonumber(args[1]) then return enqueue(P, now, group, it.chat, it.status) end
+  redis.call('HSET', g, 'dead', args[2])
+  redis.call('HDEL', g, 'since')
+  redis.call('ZADD', P .. 'dead', text(now), group)
+  count(P, 'died', 1)
+end
+
+-- Nothing gets into the chat. It is tried again after so long. args: ms, words
+-- answers: 2 where it was open before
+function outcomes.closed(P, now, group, g, it, args)
+  local news = redis.call('HSET', P .. 'chat:' .. it.chat, 'closed', args[2]) == 1
+  hold(P, it.chat, now + args[1])
+  enqueue(P, now, group, it.chat, it.status)
+  if news then
+    count(P, 'closed', 1)
+    return 2
+  end
+end
+
+-- args: group, lease, outcome, and what belongs to it
+-- answers: 0 if the lease had ended, else 1 or what the outcome says
+redis.register_function('@LIB@_report', function(keys, args)
+  local P, now = keys[1] .. ':', now_ms()
+  local group = args[1]
+  local g = P .. 'g:' .. group
+  local had = redis.call('HMGET', g, 'lease', 'chat', 'status', 'want', 'at', 'message')
+  if had[1] ~= args[2] then
+    -- A sender that was thought dead may have shown an old state after a newer one: the newest is shown once more.
+    if args[3] == 'done' and had[2] then
+      redis.call('HSET', g, 'sent', '0')
+      redis.call('HSETNX', g, 'since', text(now))
+      if not had[1] then enqueue(P, now, group, had[2], had[3]) end
+      count(P, 'late', 1)
+    end
+    return 0
+  end
+  redis.call('ZREM', P .. 'leased', group)
+  redis.call('HDEL', g, 'lease')
+  local it = {chat = had[2], status = had[3], want = had[4], at = had[5], message = had[6]}
+  local more = {}
+  for i = 4, #args do more[#more + 1] = args[i] end
+  return outcomes[args[3]](P, now, group, g, it, more) or 1
+end)
