@@ -1,4 +1,5 @@
-//! The services: the API that takes tasks, and the worker that runs them, which is also the SDK for handlers.
+//! The services: the API that takes tasks, the worker that runs them, which is also the SDK for handlers, and the webhook that
+//! shows alerts.
 //!
 //! Law: no name or type of a Redis key is known here (that is `kedactl_queue`'s); nothing answers before it is true; nothing a
 //! client or a handler does stops probes, leases or signals.
@@ -12,4 +13,5 @@ pub mod settings;
 pub mod shutdown;
 mod startup;
 mod telemetry;
+pub mod webhook;
 pub mod worker;

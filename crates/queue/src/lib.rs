@@ -1,8 +1,9 @@
 //! The task queue on Redis: producers, consumers, schedule, inspection, and the following of fail-overs.
 //!
-//! Law: the only crate that knows the names and types of the queue's keys; every write goes through one function library;
+//! Law: the only crate that knows the names and types of the queue's keys; every write to them goes through one function library;
 //! only the server's clock counts; nothing that was confirmed with a replica is lost when one node dies.
 
+mod channel;
 mod clock;
 mod config;
 mod connector;
@@ -28,6 +29,7 @@ mod survey;
 mod task;
 mod view;
 
+pub use channel::Channel;
 pub use config::{BadHostPort, HostPort, RedisConfig, Secret, Tls, Topology};
 pub use consumer::{
     Claimed, Consumer, ConsumerCounters, ConsumerOptions, Outcome, Retry, Ticket, Verdict,
@@ -38,6 +40,7 @@ pub use error::{EnqueueError, QueueError};
 pub use failover::{Failover, FailoverError, fail_over};
 pub use id::{BadTaskId, TaskId};
 pub use inspector::Inspector;
+pub use library::Library;
 pub use name::{BadQueueName, QueueName};
 pub use producer::{Accepted, Producer, ProducerOptions};
 pub use reach::{AddressMap, OutOfReach};

@@ -16,7 +16,7 @@ use crate::clock::ServerClock;
 use crate::config::{HostPort, RedisConfig};
 use crate::connector::{Connector, Peer};
 use crate::error::QueueError;
-use crate::library;
+use crate::library::{self, Library};
 use crate::supervisor::{Order, Supervisor};
 
 /// Longest wait for an answer of a call that does not block.
@@ -167,6 +167,7 @@ impl Redis {
             raw: generation.conn.clone(),
             redis: self.clone(),
             generation,
+            library: library::own(),
         })
     }
 
@@ -192,6 +193,7 @@ impl Redis {
             raw,
             redis: self.clone(),
             generation,
+            library: library::own(),
         })
     }
 
@@ -242,9 +244,17 @@ pub(crate) struct Conn {
     raw: MultiplexedConnection,
     redis: Redis,
     pub(crate) generation: Arc<Generation>,
+    /// What is loaded where a call says that it is missing.
+    library: &'static Library,
 }
 
 impl Conn {
+    /// For calls of another library than the queue's.
+    pub(crate) fn of_library(mut self, library: &'static Library) -> Self {
+        self.library = library;
+        self
+    }
+
     /// One command. A missing function library is loaded and the call repeated, because it was not carried out.
     pub(crate) async fn query(&mut self, command: &Cmd) -> Result<Value, QueueError> {
         let mut answer = self
@@ -298,7 +308,8 @@ impl Conn {
     }
 
     async fn load(&mut self) -> Result<(), QueueError> {
-        library::ensure(&mut self.raw)
+        self.library
+            .ensure(&mut self.raw)
             .await
             .map_err(|e| self.redis.judge(self.generation.number, e))
     }

@@ -124,7 +124,8 @@ impl Supervisor {
         self.accept_epoch(&named)?;
         let mut master = resolve::connect(&self.connector, &named, ROLE_TIMEOUT).await?;
         master.conn.set_response_timeout(CALL_TIMEOUT);
-        library::ensure(&mut master.conn)
+        library::own()
+            .ensure(&mut master.conn)
             .await
             .map_err(|e| e.to_string())?;
         let asked = self.clock.ask();

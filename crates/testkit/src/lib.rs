@@ -13,6 +13,7 @@ mod program;
 mod redis_server;
 mod registry;
 mod sentinel_stack;
+mod telegram;
 mod tls;
 mod wait;
 
@@ -27,5 +28,6 @@ pub use program::{helms, redis_has_tls, redis_program, skipped};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use registry::{Registry, RegistryOptions};
 pub use sentinel_stack::{SentinelOptions, SentinelStack};
+pub use telegram::{Telegram, TelegramCall, TelegramFault, TelegramMessage};
 pub use tls::Certificates;
 pub use wait::{until, until_async};

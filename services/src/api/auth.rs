@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use super::problem::Problem;
 
 /// Lets the request pass when no tokens are set, or when it brings one of them.
-pub(super) fn check(headers: &HeaderMap, tokens: &[String]) -> Result<(), Problem> {
+pub(crate) fn check(headers: &HeaderMap, tokens: &[String]) -> Result<(), Problem> {
     if tokens.is_empty() {
         return Ok(());
     }

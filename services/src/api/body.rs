@@ -71,7 +71,7 @@ fn unsupported(detail: &str) -> Problem {
 }
 
 /// Returns the whole body, at most `max_bytes`, received within `within`.
-pub(super) async fn read<B>(
+pub(crate) async fn read<B>(
     headers: &HeaderMap,
     body: B,
     max_bytes: usize,

@@ -2,14 +2,14 @@
 //!
 //! It must not hold the meaning of a task; that is the queue's. What is here is the shape, the limits and the answers.
 
-mod auth;
-mod body;
+pub(crate) mod auth;
+pub(crate) mod body;
 mod fields;
 mod metrics;
 mod openapi;
 mod pages;
 mod params;
-mod parse;
+pub(crate) mod parse;
 mod problem;
 mod process;
 mod queues;

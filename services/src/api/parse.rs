@@ -13,7 +13,7 @@ use super::wire::TaskBody;
 const MAX_COMPLAINTS: usize = 32;
 
 /// Returns the body as text that is no deeper than `max_depth`.
-pub(super) fn text(body: &[u8], max_depth: usize) -> Result<&str, Problem> {
+pub(crate) fn text(body: &[u8], max_depth: usize) -> Result<&str, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|e| Problem::syntax(format!("byte {} is not UTF-8", e.valid_up_to() + 1)))?;
     match too_deep(body, max_depth) {

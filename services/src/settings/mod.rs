@@ -5,11 +5,13 @@
 mod api;
 mod problems;
 mod redis;
+mod webhook;
 mod worker;
 
 pub use api::{ApiArgs, ApiSettings, Limits};
 pub use problems::{Problems, SettingProblem, SettingsError};
 pub use redis::RedisArgs;
+pub use webhook::{WebhookArgs, WebhookSettings};
 pub use worker::{HandlerSettings, WorkerArgs, WorkerSettings};
 
 use std::ffi::OsString;

@@ -91,6 +91,8 @@ function outcomes.done(P, now, group, g, it, args)
   redis.call('HDEL', P .. 'chat:' .. it.chat, 'closed')
   count(P, it.message and 'edited' or 'sent', 1)
   if it.want ~= args[1] then
+    -- Meanwhile what is over now began anew.
+    if args[2] == 'r' and it.status == 'f' then redis.call('HDEL', g, 'message') end
     redis.call('HSET', g, 'since', it.at)
     enqueue(P, now, group, it.chat, it.status)
   else

@@ -73,6 +73,13 @@ async fn a_message_is_changed_until_its_incident_is_over() {
         sender.report(&work, &Outcome::Done(message)).await.unwrap();
     }
     assert_eq!(shown, [None, Some(40), Some(40), None]);
+
+    // It begins anew before anybody said that its end is shown.
+    bench.add(&[1], "a", "resolved", 2).await;
+    let end = taken(&mut sender).await;
+    bench.add(&[1], "a", "firing", 3).await;
+    sender.report(&end, &Outcome::Done(None)).await.unwrap();
+    assert_eq!(taken(&mut sender).await.message, None);
 }
 
 #[tokio::test]

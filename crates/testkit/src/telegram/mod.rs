@@ -1,0 +1,311 @@
+//! A Bot API on 127.0.0.1 that keeps Telegram's limits, remembers every call, and goes wrong where it is told to.
+//!
+//! It must not be kinder than Telegram: what the real one refuses is refused here.
+
+mod chats;
+mod http;
+mod refusal;
+mod rules;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio::time::Instant;
+
+use http::LOOK_EVERY;
+use refusal::{Refusal, Reply};
+use rules::Limits;
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TelegramFault {
+    /// 429, with so many seconds to wait.
+    TooMany(u64),
+    /// The group is a supergroup of this id from now on.
+    Migrate(i64),
+    /// A refusal in Telegram's words: `403`, `Forbidden: bot was kicked from the group chat`.
+    Refuse(u16, String),
+    /// A page of a proxy in place of an answer.
+    BadGateway,
+    /// The message is there, and half of the answer arrives.
+    HalfReply,
+    /// The message is there, and no answer comes.
+    NoReply,
+    /// Nothing happens for so long, then all is well.
+    Slow(Duration),
+    /// The connection ends before anything is said.
+    Closed,
+}
+
+/// One call as it came, and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TelegramCall {
+    /// Since the server began.
+    pub at: Duration,
+    /// `sendMessage`, `editMessageText`, …
+    pub method: String,
+    pub body: Json,
+    /// The status of the answer; 0 where none was given.
+    pub status: u16,
+    /// Telegram's word for what was wrong; empty where nothing was.
+    pub description: String,
+}
+
+/// A message as a chat shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelegramMessage {
+    pub id: i64,
+    pub thread: Option<i64>,
+    /// As it was sent, with its tags.
+    pub text: String,
+    /// How often it was changed.
+    pub edits: u32,
+    pub silent: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: Vec<TelegramCall>,
+    messages: BTreeMap<i64, Vec<TelegramMessage>>,
+    moved: BTreeMap<i64, i64>,
+    faults: BTreeMap<i64, VecDeque<TelegramFault>>,
+    /// Refusals of a chat until they are taken back.
+    closed: BTreeMap<i64, (u16, String)>,
+    limits: Limits,
+    last_id: i64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    over: AtomicBool,
+    down: AtomicBool,
+    token: String,
+    start: Instant,
+}
+
+/// The server; it ends with the test.
+#[derive(Debug)]
+pub struct Telegram {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Telegram {
+    /// Starts one for a bot with this token.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub fn start(token: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            over: AtomicBool::new(false),
+            down: AtomicBool::new(false),
+            token: token.to_owned(),
+            start: Instant::now(),
+        });
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming() {
+                if serving.over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                let shared = Arc::clone(&serving);
+                open.push(std::thread::spawn(move || {
+                    // A client that went away is its own business.
+                    let _gone = http::serve(stream, &shared);
+                }));
+            }
+            for connection in open {
+                let _panicked = connection.join();
+            }
+        });
+        Self {
+            address,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    /// Where the Bot API is: before `/bot<token>/…`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What goes wrong with the next calls to a chat, one after the other; 0 is any chat.
+    pub fn fail(&self, chat: i64, faults: impl IntoIterator<Item = TelegramFault>) {
+        let mut state = self.lock();
+        state.faults.entry(chat).or_default().extend(faults);
+    }
+
+    /// Refuses everything to a chat from now on, or takes that back.
+    pub fn close(&self, chat: i64, refusal: Option<(u16, &str)>) {
+        let mut state = self.lock();
+        match refusal {
+            Some((status, words)) => {
+                state.closed.insert(chat, (status, words.to_owned()));
+            }
+            None => drop(state.closed.remove(&chat)),
+        }
+    }
+
+    /// Ends every connection at once from now on, or no longer.
+    pub fn down(&self, down: bool) {
+        self.shared.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Takes a message away, as somebody in the chat does.
+    pub fn delete(&self, chat: i64, message: i64) {
+        let mut state = self.lock();
+        if let Some(messages) = state.messages.get_mut(&chat) {
+            messages.retain(|it| it.id != message);
+        }
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<TelegramCall> {
+        self.lock().calls.clone()
+    }
+
+    /// What a chat shows, the oldest first.
+    pub fn messages(&self, chat: i64) -> Vec<TelegramMessage> {
+        let state = self.lock();
+        state.messages.get(&chat).cloned().unwrap_or_default()
+    }
+
+    /// Waits until what a chat shows is as wanted.
+    ///
+    /// # Panics
+    /// If it is not within the time.
+    pub fn until(
+        &self,
+        what: &str,
+        chat: i64,
+        within: Duration,
+        wanted: impl Fn(&[TelegramMessage]) -> bool,
+    ) -> Vec<TelegramMessage> {
+        let deadline = Instant::now() + within;
+        let mut state = self.lock();
+        loop {
+            let shown = state.messages.get(&chat).cloned().unwrap_or_default();
+            if wanted(&shown) {
+                return shown;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {within:?}: {what}; {shown:#?}");
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+}
+
+impl Drop for Telegram {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        // Wakes the listener, which then sees that it is over.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out a call and says what to answer; nothing where the connection ends without a word.
+    fn call(&self, path: &str, body: &[u8]) -> Option<Reply> {
+        let at = self.start.elapsed();
+        let method = path
+            .strip_prefix("/bot")
+            .and_then(|rest| rest.strip_prefix(&self.token))
+            .and_then(|rest| rest.strip_prefix('/'));
+        let body: Json = serde_json::from_slice(body).unwrap_or(Json::Null);
+        let Some(method) = method else {
+            let refusal = Refusal::new(401, "Unauthorized");
+            self.note(at, path, body, &Err(refusal.clone()), true);
+            return Some(refusal.reply());
+        };
+        let chat = body["chat_id"].as_i64().unwrap_or_default();
+        let fault = self.lock().fault(chat);
+        if let Some(TelegramFault::Slow(time)) = &fault {
+            self.rest(*time);
+        }
+        if fault == Some(TelegramFault::Closed) {
+            return None;
+        }
+        let done = self
+            .lock()
+            .carry_out(at, method, chat, &body, fault.as_ref());
+        let answered = fault != Some(TelegramFault::NoReply);
+        self.note(at, method, body, &done, answered);
+        self.changed.notify_all();
+        let mut reply = match done {
+            Ok(result) => Reply {
+                status: 200,
+                body: json!({"ok": true, "result": result}).to_string(),
+                only: None,
+            },
+            Err(refusal) => refusal.reply(),
+        };
+        match fault {
+            Some(TelegramFault::NoReply) => return None,
+            Some(TelegramFault::HalfReply) => reply.only = Some(reply.body.len() / 2),
+            _ => {}
+        }
+        Some(reply)
+    }
+
+    /// So long, or until it is over.
+    fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while !self.over.load(Ordering::SeqCst) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.changed.wait_timeout(state, left.min(LOOK_EVERY));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn note(
+        &self,
+        at: Duration,
+        method: &str,
+        body: Json,
+        done: &Result<Json, Refusal>,
+        answered: bool,
+    ) {
+        let (status, description) = match done {
+            Ok(_) => (200, String::new()),
+            Err(refusal) => (refusal.status, refusal.words.clone()),
+        };
+        self.lock().calls.push(TelegramCall {
+            at,
+            method: method.to_owned(),
+            body,
+            status: if answered { status } else { 0 },
+            description,
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! Settings of the webhook.
+//!
+//! It must not hold a default that `--help` does not show.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kedactl_queue::{RedisConfig, Secret};
+
+use super::{LogArgs, Problems, RedisArgs, SettingsError};
+
+/// Takes Alertmanager's notifications, keeps them in Redis, and shows them in Telegram.
+///
+/// Every flag may be given as the environment variable beside it. SIGTERM and SIGINT stop gracefully: `/readyz` answers 503 for the
+/// lame-duck time, then open requests and calls are finished; what waits is kept.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "kedactl-webhook", version)]
+pub struct WebhookArgs {
+    /// Address that Alertmanager posts to
+    #[arg(
+        long,
+        env = "KEDACTL_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDR"
+    )]
+    pub listen: String,
+    /// Address of `/metrics`; also serves `/healthz` and `/readyz`
+    #[arg(
+        long,
+        env = "KEDACTL_METRICS_LISTEN",
+        default_value = "0.0.0.0:9001",
+        value_name = "ADDR"
+    )]
+    pub metrics_listen: String,
+    /// File of routes: which notifications go to which chats
+    #[arg(long, env = "KEDACTL_ROUTES_FILE", value_name = "FILE")]
+    pub routes_file: PathBuf,
+    /// File with the bot's token
+    #[arg(long, env = "KEDACTL_BOT_TOKEN_FILE", value_name = "FILE")]
+    pub bot_token_file: PathBuf,
+    /// The Bot API; one of your own, or Telegram's
+    #[arg(
+        long,
+        env = "KEDACTL_BOT_API",
+        default_value = "https://api.telegram.org",
+        value_name = "URL"
+    )]
+    pub bot_api: String,
+    /// File with accepted bearer tokens, one a line: the new one and the old one while they are changed
+    #[arg(long, env = "KEDACTL_TOKENS_FILE", value_name = "FILE")]
+    pub tokens_file: PathBuf,
+    /// Seconds for which a notification is known: no less than Alertmanager's `repeat_interval`
+    #[arg(
+        long,
+        env = "KEDACTL_KNOWN_SECONDS",
+        default_value = "21600",
+        value_name = "S"
+    )]
+    pub known_seconds: String,
+    /// Minutes after which what fires is taken for a replay where its group has ended since
+    #[arg(
+        long,
+        env = "KEDACTL_STALE_MINUTES",
+        default_value = "60",
+        value_name = "MIN"
+    )]
+    pub stale_minutes: String,
+    /// Calls to Telegram at a time; 1 to 32
+    #[arg(long, env = "KEDACTL_SENDERS", default_value = "4", value_name = "N")]
+    pub senders: String,
+    /// Longest time for one call to Telegram
+    #[arg(
+        long,
+        env = "KEDACTL_CALL_TIMEOUT_MS",
+        default_value = "10000",
+        value_name = "MS"
+    )]
+    pub call_timeout_ms: String,
+    /// Longest time in which a notification is kept, fail-overs of Redis included
+    #[arg(
+        long,
+        env = "KEDACTL_ACCEPT_TIMEOUT_MS",
+        default_value = "4000",
+        value_name = "MS"
+    )]
+    pub accept_timeout_ms: String,
+    /// Largest body
+    #[arg(
+        long,
+        env = "KEDACTL_MAX_BODY_BYTES",
+        default_value = "4194304",
+        value_name = "BYTES"
+    )]
+    pub max_body_bytes: String,
+    /// Longest time in which a body arrives
+    #[arg(
+        long,
+        env = "KEDACTL_BODY_TIMEOUT_MS",
+        default_value = "10000",
+        value_name = "MS"
+    )]
+    pub body_timeout_ms: String,
+    /// Seconds between SIGTERM and the moment when the process must be gone
+    #[arg(
+        long,
+        env = "KEDACTL_GRACE_SECONDS",
+        default_value = "30",
+        value_name = "S"
+    )]
+    pub grace_seconds: String,
+    /// Milliseconds to keep serving after SIGTERM, while load balancers take this replica out
+    #[arg(
+        long,
+        env = "KEDACTL_LAME_DUCK_MS",
+        default_value = "3000",
+        value_name = "MS"
+    )]
+    pub lame_duck_ms: String,
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    pub listen: SocketAddr,
+    pub metrics_listen: SocketAddr,
+    /// The file of routes, as it is written.
+    pub routes: String,
+    pub token: Secret,
+    pub bot_api: String,
+    pub tokens: Vec<String>,
+    pub known_for: Duration,
+    pub stale_after: Duration,
+    pub senders: usize,
+    pub call_within: Duration,
+    pub accept_within: Duration,
+    pub max_body_bytes: usize,
+    pub body_timeout: Duration,
+    pub grace: Duration,
+    pub lame_duck: Duration,
+    pub redis: RedisConfig,
+}
+
+impl WebhookArgs {
+    /// Returns the checked settings, or every problem at once.
+    pub fn resolve(&self) -> Result<WebhookSettings, SettingsError> {
+        let mut p = Problems::default();
+        let listen = p.address("listen", &self.listen);
+        let metrics_listen = p.address("metrics-listen", &self.metrics_listen);
+        if listen == metrics_listen && listen.port() != 0 {
+            p.add("metrics-listen", "is the address of `--listen`");
+        }
+        let routes = p.file("routes-file", &self.routes_file);
+        if let Some(Err(problem)) = routes.as_deref().map(crate::webhook::Routes::read) {
+            p.add("routes-file", problem);
+        }
+        let token = secret(&mut p, "bot-token-file", &self.bot_token_file);
+        if token.as_deref().is_some_and(|it| !is_token(it)) {
+            p.add(
+                "bot-token-file",
+                "holds no token of a bot, which is NUMBER:LETTERS",
+            );
+        }
+        let tokens = self.tokens(&mut p);
+        let bot_api = self.bot_api.trim_end_matches('/').to_owned();
+        if !bot_api.starts_with("https://") && !bot_api.starts_with("http://") {
+            p.add(
+                "bot-api",
+                format!("`{bot_api}` is no address such as https://api.telegram.org"),
+            );
+        }
+        let seconds = |n| Duration::from_secs(n);
+        let known_for = seconds(p.number("known-seconds", &self.known_seconds, 60..=2_592_000));
+        let stale_after = seconds(60 * p.number("stale-minutes", &self.stale_minutes, 1..=43_200));
+        let senders = p.number("senders", &self.senders, 1..=32) as usize;
+        let call_within = p.millis("call-timeout-ms", &self.call_timeout_ms, 100..=15_000);
+        let accept_within = p.millis("accept-timeout-ms", &self.accept_timeout_ms, 100..=60_000);
+        let most = p.number("max-body-bytes", &self.max_body_bytes, 1024..=64 << 20);
+        let body_timeout = p.millis("body-timeout-ms", &self.body_timeout_ms, 10..=600_000);
+        let grace = seconds(p.number("grace-seconds", &self.grace_seconds, 1..=86_400));
+        let lame_duck = p.millis("lame-duck-ms", &self.lame_duck_ms, 0..=600_000);
+        if lame_duck >= grace {
+            p.add("lame-duck-ms", "must be shorter than `--grace-seconds`");
+        }
+        let redis = self.redis.resolve(&mut p);
+        let settings = (|| {
+            Some(WebhookSettings {
+                listen,
+                metrics_listen,
+                routes: routes?,
+                token: Secret::new(token?),
+                bot_api,
+                tokens,
+                known_for,
+                stale_after,
+                senders,
+                call_within,
+                accept_within,
+                max_body_bytes: most as usize,
+                body_timeout,
+                grace,
+                lame_duck,
+                redis: redis?,
+            })
+        })();
+        p.finish(settings)
+    }
+
+    fn tokens(&self, p: &mut Problems) -> Vec<String> {
+        let text = secret(p, "tokens-file", &self.tokens_file).unwrap_or_default();
+        let tokens = text.lines().map(str::trim).filter(|it| !it.is_empty());
+        let tokens: Vec<String> = tokens.map(str::to_owned).collect();
+        if !(1..=2).contains(&tokens.len()) {
+            p.add("tokens-file", "holds no token, or more than two");
+        }
+        if tokens.iter().any(|it| it.len() < 16) {
+            p.add("tokens-file", "holds a token of fewer than 16 characters");
+        }
+        tokens
+    }
+}
+
+/// The text of a file that nobody else may read.
+fn secret(p: &mut Problems, setting: &'static str, path: &Path) -> Option<String> {
+    let text = p.file(setting, path)?;
+    let mode = std::fs::metadata(path)
+        .map(|it| it.mode())
+        .unwrap_or_default();
+    if mode & 0o007 != 0 {
+        p.add(
+            setting,
+            format!(
+                "`{}` may be read by everybody: `chmod o= FILE`",
+                path.display()
+            ),
+        );
+    }
+    Some(text)
+}
+
+fn is_token(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.split_once(':').is_some_and(|(number, rest)| {
+        number.parse::<u64>().is_ok() && rest.len() >= 8 && rest.chars().all(plain)
+    })
+}

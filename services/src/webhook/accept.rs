@@ -1,0 +1,114 @@
+//! `POST /v1/alerts/{route}`: from a request to a kept state.
+//!
+//! It must not answer before the state is kept; what cannot be mended by sending it again is told to the operators first.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State as Shared};
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, StatusCode};
+use kedactl_alerts::{Key, Notification, Status};
+use kedactl_outbox::{Entry, State as Shown};
+use serde_json::json;
+
+use super::notice::{self, Dropped};
+use super::state::State;
+use crate::api::{Problem, auth, body, parse};
+
+/// Deepest JSON that is read.
+const DEEPEST: usize = 64;
+
+pub(super) async fn post(
+    Shared(state): Shared<State>,
+    Path(route): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let answer = match accept(&state, &route, request).await {
+        Ok(answer) => answer,
+        Err(problem) => problem.into_response(),
+    };
+    let class = match answer.status().as_u16() {
+        ..400 => 0,
+        400..500 => 1,
+        _ => 2,
+    };
+    state.answers[class].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    answer
+}
+
+async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Response, Problem> {
+    let settings = &state.settings;
+    let (parts, content) = request.into_parts();
+    let length = parts
+        .headers
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|it| it.to_str().ok())
+        .and_then(|it| it.parse().ok());
+    let dropped = |why: &'static str, bytes: Option<u64>| Dropped { route, why, bytes };
+    // Who may not post may not make us speak either.
+    auth::check(&parts.headers, &settings.tokens)?;
+    let Some(known) = state.routes.get(route) else {
+        let problem = Problem::not_found("route");
+        return Err(notice::dropped(state, &dropped("no such route", length), problem).await);
+    };
+    let read = body::read(
+        &parts.headers,
+        content,
+        settings.max_body_bytes,
+        settings.body_timeout,
+    );
+    let bytes = match read.await {
+        Ok(bytes) => bytes,
+        // Too slow or cut off: the next attempt may be whole, and Alertmanager makes one after a 503 alone.
+        Err(problem) if problem.status() != StatusCode::PAYLOAD_TOO_LARGE => {
+            return Err(
+                Problem::unavailable("broken-body", "the body did not arrive")
+                    .detail(problem.status().to_string()),
+            );
+        }
+        Err(problem) => {
+            return Err(notice::dropped(state, &dropped("it is too large", length), problem).await);
+        }
+    };
+    let told = Some(bytes.len() as u64);
+    if let Err(problem) = parse::text(&bytes, DEEPEST) {
+        return Err(notice::dropped(state, &dropped("it is no JSON", told), problem).await);
+    }
+    let notification = match Notification::read(&bytes) {
+        Ok(notification) => notification,
+        Err(error) => {
+            let problem = Problem::syntax(error.to_string());
+            let why = "it is no notification of Alertmanager";
+            return Err(notice::dropped(state, &dropped(why, told), problem).await);
+        }
+    };
+    let entry = Entry {
+        key: Key::of(route, &notification),
+        route: route.to_owned(),
+        group: format!("{route} {}", notification.group_key),
+        chats: known.chats.clone(),
+        stale: is_stale(&notification, state),
+        state: Shown::Alerts(Box::new(notification)),
+    };
+    let accepted = state.outbox.accept(entry).await.map_err(|error| {
+        tracing::warn!(route, error = crate::startup::chain(&error), "not kept");
+        Problem::unavailable("not-kept", "the notification could not be kept")
+    })?;
+    state.news.notify_one();
+    let answer = json!({"duplicate": accepted.duplicate, "groups": accepted.updated});
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// Whether all of it began so long ago that it can only be a replay, where the group has ended since.
+fn is_stale(notification: &Notification, state: &State) -> bool {
+    let now_us = state.redis.now_us();
+    let window = state.settings.stale_after.as_micros() as u64;
+    let old = |text: &str| {
+        let at = text
+            .parse::<jiff::Timestamp>()
+            .map(jiff::Timestamp::as_microsecond);
+        at.is_ok_and(|at| at.max(0) as u64 + window < now_us)
+    };
+    let firing = notification.status == Status::Firing && !notification.alerts.is_empty();
+    firing && notification.alerts.iter().all(|it| old(&it.starts_at))
+}

@@ -1,0 +1,139 @@
+//! The senders: each takes a group whose turn it is, shows it, and says what became of it.
+//!
+//! It must not keep a group for longer than its lease.
+
+use std::time::Duration;
+
+use kedactl_alerts::html::{Html, MESSAGE};
+use kedactl_alerts::telegram::{Answer, Call, Why};
+use kedactl_alerts::{Status, Template};
+use kedactl_outbox::{Claim, Outcome, Pace, Reported, Sender, State as Shown, Work};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::notice;
+use super::state::State;
+
+/// Whoever holds a group for longer is thought dead; two calls fit in.
+const LEASE: Duration = Duration::from_secs(40);
+/// Redis is asked again after so long where it did not answer.
+const AFTER_ERROR: Duration = Duration::from_millis(500);
+/// Longest sleep: other replicas accept too.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Refusals after which a group is dead.
+const REFUSALS: u32 = 5;
+/// A chat that takes nothing is tried again after so long.
+const CLOSED_FOR: Duration = Duration::from_mins(5);
+
+/// Sends until told to stop; what is under way then is finished.
+pub(super) async fn run(state: State, stop: CancellationToken) {
+    let pace = Pace::default();
+    let mut sender = Sender::new(&state.outbox, pace, LEASE);
+    while !stop.is_cancelled() {
+        let rest = match sender.claim().await {
+            Ok(Claim::Work(work)) => {
+                deliver(&state, &mut sender, &work).await;
+                continue;
+            }
+            Ok(Claim::Wait(time)) => time.min(LONGEST),
+            Ok(Claim::Idle) => LONGEST,
+            Err(error) => {
+                tracing::debug!(error = crate::startup::chain(&error), "nothing to send");
+                AFTER_ERROR
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = timeout(rest, state.news.notified()) => {}
+        }
+    }
+}
+
+async fn deliver(state: &State, sender: &mut Sender, work: &Work) {
+    let outcome = shown(state, work).await;
+    log(work, &outcome);
+    let mut reported = sender.report(work, &outcome).await;
+    for _ in 0..3 {
+        if reported.is_ok() {
+            break;
+        }
+        // An answer that was lost: said twice it is said late, which shows the newest once more.
+        sleep(AFTER_ERROR).await;
+        reported = sender.report(work, &outcome).await;
+    }
+    match (reported, &outcome) {
+        (Ok(Reported::News), Outcome::Closed(_, words)) => {
+            notice::closed(state, work.chat, words).await;
+        }
+        (Err(error), _) => {
+            tracing::warn!(
+                error = crate::startup::chain(&error),
+                "what became of it was not kept"
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Shows a group, and says what became of it.
+async fn shown(state: &State, work: &Work) -> Outcome {
+    let html = html(state, work);
+    let call = match work.message {
+        Some(message) => Call::edit(work.chat, message, &html),
+        None => Call::send(work.chat, &html, work.status == Status::Resolved),
+    };
+    let mut answer = state.bot.call(&call).await;
+    if let Answer::NotHtml(words) = &answer {
+        tracing::error!(words, "Telegram does not take our HTML; sent without tags");
+        answer = state.bot.call(&call.plain(&html)).await;
+    } else if matches!(&answer, Answer::Closed(Why::NoTopic, _)) && work.chat.thread.is_some() {
+        // The chat is there, only the topic is not.
+        let mut chat = work.chat;
+        chat.thread = None;
+        let silent = work.status == Status::Resolved;
+        answer = state.bot.call(&Call::send(chat, &html, silent)).await;
+    }
+    match answer {
+        Answer::Done { message } => Outcome::Done(Some(message)),
+        Answer::Unchanged => Outcome::Done(None),
+        Answer::Gone => Outcome::Gone,
+        Answer::Later(time) => Outcome::Later(time),
+        Answer::Moved { to } => Outcome::Moved(to),
+        Answer::NotHtml(words) | Answer::Refused(words) => Outcome::Refused(REFUSALS, words),
+        Answer::Closed(_, words) => Outcome::Closed(CLOSED_FOR, words),
+        Answer::Failed(words) => Outcome::Failed(backoff(work.tries), words),
+    }
+}
+
+fn html(state: &State, work: &Work) -> Html {
+    let notification = match &work.state {
+        Shown::Notice(text) => return Html::of_text(text).cut(MESSAGE),
+        Shown::Alerts(notification) => notification,
+    };
+    // A route that is gone from the configuration leaves what was accepted for it.
+    let rendered = match state.routes.get(&work.route) {
+        Some(route) => route.template.render(&work.route, notification),
+        None => Template::built_in().render(&work.route, notification),
+    };
+    if let Some(warning) = &rendered.warning {
+        tracing::warn!(
+            route = work.route,
+            warning,
+            "the built-in template was taken"
+        );
+    }
+    rendered.html
+}
+
+/// One second, two, four, up to a minute.
+fn backoff(tries: u32) -> Duration {
+    Duration::from_secs(1 << tries.min(6)).min(Duration::from_mins(1))
+}
+
+fn log(work: &Work, outcome: &Outcome) {
+    let (group, chat) = (&work.group, work.chat.id);
+    match outcome {
+        Outcome::Done(_) => tracing::debug!(%group, chat, number = work.number, "shown"),
+        other => tracing::info!(%group, chat, outcome = ?other, "not shown yet"),
+    }
+}

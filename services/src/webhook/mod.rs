@@ -1,0 +1,15 @@
+//! The webhook: Alertmanager's notifications in, Telegram's messages out.
+//!
+//! It must not answer 2xx before a notification is kept, nor 4xx for anything that the next attempt could mend.
+
+mod accept;
+mod bot;
+mod deliver;
+mod notice;
+mod pages;
+mod process;
+mod routes;
+mod state;
+
+pub use process::{main, run};
+pub use routes::{Route, Routes};

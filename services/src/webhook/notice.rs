@@ -1,0 +1,80 @@
+//! Words of our own for those who operate this: what was dropped, and which chat takes nothing.
+//!
+//! It must not flood them: one of a kind in ten minutes.
+
+use kedactl_alerts::Key;
+use kedactl_alerts::telegram::Chat;
+use kedactl_outbox::{Entry, State as Shown};
+
+use super::state::State;
+use crate::api::Problem;
+
+/// So long is one word enough.
+const ONCE_IN_US: u64 = 600_000_000;
+
+/// A post that Alertmanager will not send again.
+#[derive(Debug)]
+pub(super) struct Dropped<'r> {
+    pub(super) route: &'r str,
+    pub(super) why: &'static str,
+    /// Of its body, where that is known.
+    pub(super) bytes: Option<u64>,
+}
+
+/// Tells the operators, and hands back the answer; where they cannot be told, the answer is one after which it is sent again.
+pub(super) async fn dropped(state: &State, dropped: &Dropped<'_>, problem: Problem) -> Problem {
+    let route: String = dropped
+        .route
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(64)
+        .collect();
+    let size = dropped
+        .bytes
+        .map_or_else(String::new, |it| format!(" of {it} bytes"));
+    let text = format!(
+        "⚠️ a notification{size} for the route {route} was dropped: {}",
+        dropped.why
+    );
+    tracing::warn!(route, why = dropped.why, bytes = dropped.bytes, "dropped");
+    let about = format!("dropped {route} {}", dropped.why);
+    match say(state, &about, text, None).await {
+        Ok(()) => problem,
+        Err(()) => Problem::unavailable("not-kept", "the operators could not be told"),
+    }
+}
+
+/// Tells the operators that a chat takes nothing, but not in that chat.
+pub(super) async fn closed(state: &State, chat: Chat, words: &str) {
+    let text = format!(
+        "⚠️ chat {} takes nothing: {words}. What is for it waits.",
+        chat.id
+    );
+    tracing::warn!(chat = chat.id, words, "a chat takes nothing");
+    // Whoever looks at the outbox finds it there too.
+    let _told = say(state, &format!("closed {}", chat.id), text, Some(chat)).await;
+}
+
+async fn say(state: &State, about: &str, text: String, not_in: Option<Chat>) -> Result<(), ()> {
+    let operators = state.routes.operators();
+    let Some(chat) = operators.filter(|chat| not_in.is_none_or(|not| not.id != chat.id)) else {
+        return Ok(());
+    };
+    let now = state.redis.now_us() / ONCE_IN_US;
+    let entry = Entry {
+        key: Key::of_words(&format!("{about} {now}")),
+        route: String::new(),
+        group: format!("notice {about} {now}"),
+        chats: vec![chat],
+        state: Shown::Notice(text),
+        stale: false,
+    };
+    let kept = state.outbox.accept(entry).await;
+    state.news.notify_one();
+    kept.map(drop).map_err(|error| {
+        tracing::warn!(
+            error = crate::startup::chain(&error),
+            "the operators could not be told"
+        );
+    })
+}

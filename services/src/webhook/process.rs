@@ -1,0 +1,135 @@
+//! The `main` of the webhook process: settings, listeners, senders, and the order of a graceful stop.
+//!
+//! It must not know what a notification holds.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use kedactl_queue::Redis;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::bot::Bot;
+use super::routes::Routes;
+use super::state::State;
+use super::{accept, deliver, pages};
+use crate::api::routed;
+use crate::events::Draining;
+use crate::serve::{ConnectionLimits, Server};
+use crate::settings::{WebhookArgs, WebhookSettings};
+use crate::shutdown::Shutdown;
+use crate::startup;
+
+/// What is kept back of the grace period for the end of the process itself.
+const RESERVE: Duration = Duration::from_millis(500);
+const HEADERS: usize = 8192;
+
+/// Runs the webhook process and returns its exit code, as the API's does.
+pub fn main() -> ExitCode {
+    let settings = match startup::settings(
+        std::env::args_os(),
+        |a: &WebhookArgs| a.resolve(),
+        |a| &a.log,
+    ) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    startup::block_on(2, async {
+        let shutdown = Shutdown::default();
+        shutdown
+            .listen()
+            .map_err(|e| format!("cannot listen for signals: {e}"))?;
+        run(settings, shutdown, |_, _| {}).await
+    })
+}
+
+/// Serves and sends until `shutdown` is draining, then ends what is under way. `bound` hears the addresses of the webhook and
+/// of the metrics port.
+pub async fn run(
+    settings: WebhookSettings,
+    shutdown: Shutdown,
+    bound: impl FnOnce(SocketAddr, SocketAddr),
+) -> Result<(), String> {
+    let routes = Routes::read(&settings.routes)?;
+    let redis = Redis::start(settings.redis.clone()).map_err(|e| startup::chain(&e))?;
+    let bot = Bot::new(
+        &settings.bot_api,
+        settings.token.clone(),
+        settings.call_within,
+    )?;
+    let limits = ConnectionLimits {
+        max_connections: 512,
+        max_header_bytes: HEADERS,
+        header_timeout: Duration::from_secs(10),
+    };
+    let bind = |address| {
+        Server::bind(address, limits.clone(), Arc::default())
+            .map_err(|e| format!("cannot listen on {address}: {e}"))
+    };
+    let (posts, metrics) = (bind(settings.listen)?, bind(settings.metrics_listen)?);
+    let (Ok(at), Ok(metrics_at)) = (posts.address(), metrics.address()) else {
+        return Err("no address".to_owned());
+    };
+    tracing::info!(%at, %metrics_at, "the webhook listens");
+    bound(at, metrics_at);
+    let senders = settings.senders;
+    let (grace, lame_duck) = (settings.grace, settings.lame_duck);
+    let state = State::new(settings, routes, redis, bot, shutdown.clone());
+
+    let background = CancellationToken::new();
+    let _ends_background = background.clone().drop_guard();
+    tokio::spawn({
+        let (state, stop) = (state.clone(), background.clone());
+        async move { state.health.watch(&state.redis, &stop).await }
+    });
+    let sending = CancellationToken::new();
+    let mut senders: JoinSet<()> = (0..senders)
+        .map(|_| deliver::run(state.clone(), sending.clone()))
+        .collect();
+    let serving_metrics = tokio::spawn(routed(metrics, admin(state.clone()), background.clone()));
+    let serving = tokio::spawn(routed(posts, app(state), shutdown.stopping.clone()));
+
+    shutdown.draining.cancelled().await;
+    Draining {
+        under_way: senders.len(),
+        within: grace,
+    }
+    .emit();
+    shutdown.after_lame_duck(lame_duck).await;
+    let left = grace.saturating_sub(lame_duck + RESERVE);
+    let ended = timeout(left, async {
+        let _served = serving.await;
+        // What is under way is told to Redis; everything else waits there.
+        sending.cancel();
+        while senders.join_next().await.is_some() {}
+    });
+    let in_time = ended.await.is_ok();
+    background.cancel();
+    drop(timeout(RESERVE / 2, serving_metrics).await);
+    if in_time {
+        Ok(())
+    } else {
+        Err("calls were still open at the end of the grace period".to_owned())
+    }
+}
+
+fn app(state: State) -> Router {
+    Router::new()
+        .route("/v1/alerts/{route}", post(accept::post))
+        .route("/healthz", get(pages::healthz))
+        .route("/readyz", get(pages::readyz))
+        .with_state(state)
+}
+
+fn admin(state: State) -> Router {
+    Router::new()
+        .route("/metrics", get(pages::metrics))
+        .route("/healthz", get(pages::healthz))
+        .route("/readyz", get(pages::readyz))
+        .with_state(state)
+}

@@ -1,0 +1,124 @@
+//! Where notifications go: the file of routes.
+//!
+//! It must not hold a secret: in a cluster it is a `ConfigMap`.
+
+use std::collections::BTreeMap;
+
+use kedactl_alerts::telegram::Chat;
+use kedactl_alerts::{Template, TemplateTexts};
+use serde::Deserialize;
+
+/// The file as it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    routes: BTreeMap<String, Entry>,
+    /// Where words of our own go: what was dropped, which chat takes nothing.
+    operators: Option<Chat>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Entry {
+    chats: Vec<Chat>,
+    #[serde(default)]
+    template: TemplateTexts,
+}
+
+/// One route, checked.
+#[derive(Debug)]
+pub struct Route {
+    pub chats: Vec<Chat>,
+    pub template: Template,
+}
+
+/// Every route.
+#[derive(Debug, Default)]
+pub struct Routes {
+    routes: BTreeMap<String, Route>,
+    operators: Option<Chat>,
+}
+
+impl Routes {
+    /// Reads the file; an error says what is wrong with which route.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if document.routes.is_empty() {
+            return Err("it has no route".to_owned());
+        }
+        let mut routes = BTreeMap::new();
+        for (name, entry) in document.routes {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+                return Err(format!(
+                    "route `{name}`: a name has up to 64 letters, digits, `-` and `_`"
+                ));
+            }
+            if entry.chats.is_empty() || entry.chats.iter().any(|chat| chat.id == 0) {
+                return Err(format!(
+                    "route `{name}`: it needs `chats`, each with its `id`"
+                ));
+            }
+            let template = Template::new(&entry.template)
+                .map_err(|error| format!("route `{name}`: template: {error}"))?;
+            let chats = entry.chats;
+            routes.insert(name, Route { chats, template });
+        }
+        Ok(Self {
+            routes,
+            operators: document.operators,
+        })
+    }
+
+    /// The route of a name.
+    pub fn get(&self, name: &str) -> Option<&Route> {
+        self.routes.get(name)
+    }
+
+    /// Where words of our own go; the first chat of the first route where nothing is said.
+    pub fn operators(&self) -> Option<Chat> {
+        let first = || self.routes.values().next()?.chats.first().copied();
+        self.operators.or_else(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_routes_is_read_and_its_mistakes_are_told() {
+        let text = r#"{"routes": {"default": {"chats": [{"id": -100, "thread": 3}], "template": {"head": "{{title}}"}}}}"#;
+        let routes = Routes::read(text).unwrap();
+        let chat = Chat {
+            id: -100,
+            thread: Some(3),
+        };
+        assert_eq!(routes.get("default").unwrap().chats, [chat]);
+        assert_eq!(routes.operators(), Some(chat));
+        assert!(routes.get("other").is_none());
+        for (text, told) in [
+            ("{}", "missing field `routes`"),
+            (r#"{"routes": {}}"#, "no route"),
+            (
+                r#"{"routes": {"a b": {"chats": [{"id": 1}]}}}"#,
+                "route `a b`: a name",
+            ),
+            (
+                r#"{"routes": {"a": {"chats": []}}}"#,
+                "route `a`: it needs `chats`",
+            ),
+            (
+                r#"{"routes": {"a": {"chats": [{"id": 1}], "colour": 1}}}"#,
+                "unknown field `colour`",
+            ),
+            (
+                r#"{"routes": {"a": {"chats": [{"id": 1}], "template": {"alert": "{{#if"}}}}"#,
+                "route `a`: template: alert: ",
+            ),
+        ] {
+            let error = Routes::read(text).unwrap_err();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

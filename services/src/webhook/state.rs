@@ -1,0 +1,70 @@
+//! What every request and every sender may use.
+//!
+//! It must not hold anything about one notification.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use kedactl_outbox::{Outbox, OutboxOptions};
+use kedactl_queue::Redis;
+use tokio::sync::Notify;
+
+use super::bot::Bot;
+use super::routes::Routes;
+use crate::health::Health;
+use crate::settings::WebhookSettings;
+use crate::shutdown::Shutdown;
+
+/// Shared by all.
+#[derive(Debug, Clone)]
+pub(super) struct State(Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) settings: WebhookSettings,
+    pub(super) routes: Routes,
+    pub(super) redis: Redis,
+    pub(super) outbox: Outbox,
+    pub(super) bot: Bot,
+    pub(super) health: Health,
+    pub(super) shutdown: Shutdown,
+    /// Something was accepted: whoever sends may look.
+    pub(super) news: Notify,
+    /// Answers by class: 2xx, 4xx, 5xx.
+    pub(super) answers: [AtomicU64; 3],
+}
+
+impl State {
+    pub(super) fn new(
+        settings: WebhookSettings,
+        routes: Routes,
+        redis: Redis,
+        bot: Bot,
+        shutdown: Shutdown,
+    ) -> Self {
+        let options = OutboxOptions {
+            known_for: settings.known_for,
+            within: settings.accept_within,
+            ..OutboxOptions::default()
+        };
+        Self(Arc::new(Inner {
+            outbox: Outbox::new(&redis, options),
+            settings,
+            routes,
+            redis,
+            bot,
+            health: Health::default(),
+            shutdown,
+            news: Notify::new(),
+            answers: Default::default(),
+        }))
+    }
+}
+
+impl std::ops::Deref for State {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
