@@ -14,12 +14,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// A free port below those that the kernel gives to outgoing connections, and another one each time.
+/// A free port below those that the kernel gives to outgoing connections, and another one each time. The next one is nobody's:
+/// `--any-port` takes it.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 1_000) as u16 * 10;
     (0..1_000)
-        .map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed))
+        .map(|_| first + NEXT.fetch_add(2, Ordering::Relaxed))
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port")
 }
