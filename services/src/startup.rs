@@ -1,4 +1,4 @@
-//! What both `main` functions share: reading settings, starting logs and a runtime, and telling an error.
+//! What all `main` functions share: reading settings, starting logs and a runtime, and telling an error.
 //!
 //! It must not know what the process does.
 
@@ -11,11 +11,33 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::settings::{self, EXIT_CONFIG, LogArgs, SettingsError};
+use crate::shutdown::Shutdown;
 use crate::telemetry;
+
+/// The `main` of a process that runs until a signal asks it to stop: settings, logs, a runtime of so many threads, the signals.
+pub(crate) fn main<A: Parser, S, R: Future<Output = Result<(), String>>>(
+    args: impl IntoIterator<Item = OsString>,
+    resolve: impl FnOnce(&A) -> Result<S, SettingsError>,
+    log: impl FnOnce(&A) -> &LogArgs,
+    threads: impl FnOnce(&S) -> usize,
+    run: impl FnOnce(S, Shutdown) -> R,
+) -> ExitCode {
+    let settings = match settings(args, resolve, log) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    block_on(threads(&settings), async {
+        let shutdown = Shutdown::default();
+        shutdown
+            .listen()
+            .map_err(|e| format!("cannot listen for signals: {e}"))?;
+        run(settings, shutdown).await
+    })
+}
 
 /// Returns the checked settings of this process with logging started, or tells the user what is wrong and
 /// returns the exit code.
-pub(crate) fn settings<A: Parser, S>(
+fn settings<A: Parser, S>(
     args: impl IntoIterator<Item = OsString>,
     resolve: impl FnOnce(&A) -> Result<S, SettingsError>,
     log: impl FnOnce(&A) -> &LogArgs,
@@ -31,7 +53,7 @@ pub(crate) fn settings<A: Parser, S>(
 }
 
 /// Runs the future on a runtime of so many threads; an error is logged and is exit code 1.
-pub(crate) fn block_on(threads: usize, main: impl Future<Output = Result<(), String>>) -> ExitCode {
+fn block_on(threads: usize, main: impl Future<Output = Result<(), String>>) -> ExitCode {
     let mut builder = if threads == 1 {
         tokio::runtime::Builder::new_current_thread()
     } else {

@@ -33,9 +33,9 @@ pub struct UpArgs {
     #[arg(long, value_name = "TIME", value_parser = super::load::duration)]
     pub timeout: Option<Duration>,
     #[command(flatten)]
-    pub layers: super::Layers,
-    #[command(flatten)]
     pub stream: EventsArgs,
+    #[command(flatten)]
+    pub layers: super::Layers,
     #[command(flatten)]
     pub place: PlaceArgs,
     #[command(flatten)]

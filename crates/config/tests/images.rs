@@ -55,6 +55,11 @@ fn a_cluster_without_a_way_for_images_is_told_what_to_set() {
     insta::assert_snapshot!(told);
     let own = set("minikube", &[]).unwrap().config.delivery();
     assert_eq!(own, Ok(Delivery::Own));
+    let astray = problems("minikube", "images: {kindCluster: other}\n");
+    assert!(
+        astray.contains("has no effect with `provider: minikube`"),
+        "{astray}"
+    );
     let foreign = ["queue={kind: list, listName: x}"];
     let error = set("kind", &foreign)
         .unwrap()

@@ -27,18 +27,13 @@ const RESERVE: Duration = Duration::from_millis(500);
 /// Runs the API process and returns its exit code: 0 after a stop that was asked for, 1 when it could not start or
 /// could not finish in time, 64 and 65 for bad flags and settings.
 pub fn main() -> ExitCode {
-    let settings =
-        match startup::settings(std::env::args_os(), |a: &ApiArgs| a.resolve(), |a| &a.log) {
-            Ok(settings) => settings,
-            Err(code) => return code,
-        };
-    startup::block_on(settings.threads, async {
-        let shutdown = Shutdown::default();
-        shutdown
-            .listen()
-            .map_err(|e| format!("cannot listen for signals: {e}"))?;
-        run(settings, shutdown, |_, _| {}).await
-    })
+    startup::main(
+        std::env::args_os(),
+        ApiArgs::resolve,
+        |args| &args.log,
+        |settings| settings.threads,
+        |settings, shutdown| run(settings, shutdown, |_, _| {}),
+    )
 }
 
 /// Serves until `shutdown` is draining, then through the lame-duck time and the last requests. `bound` hears the

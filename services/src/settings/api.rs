@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kedactl_queue::{Durability, QueueName, RedisConfig};
 
-use super::{LogArgs, Problems, RedisArgs, SettingsError};
+use super::{LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, serving};
 
 /// Accepts tasks over HTTP and stores them in Redis.
 ///
@@ -26,14 +26,6 @@ pub struct ApiArgs {
         value_name = "ADDR"
     )]
     pub listen: String,
-    /// Address of `/metrics`; also serves `/healthz` and `/readyz`
-    #[arg(
-        long,
-        env = "KEDACTL_METRICS_LISTEN",
-        default_value = "0.0.0.0:9001",
-        value_name = "ADDR"
-    )]
-    pub metrics_listen: String,
     /// Queue of tasks that name none
     #[arg(
         long,
@@ -66,28 +58,14 @@ pub struct ApiArgs {
         value_name = "S"
     )]
     pub result_ttl_seconds: String,
-    /// Seconds between SIGTERM and the moment when the process must be gone
-    #[arg(
-        long,
-        env = "KEDACTL_GRACE_SECONDS",
-        default_value = "30",
-        value_name = "S"
-    )]
-    pub grace_seconds: String,
-    /// Milliseconds to keep serving after SIGTERM, while load balancers take this replica out
-    #[arg(
-        long,
-        env = "KEDACTL_LAME_DUCK_MS",
-        default_value = "3000",
-        value_name = "MS"
-    )]
-    pub lame_duck_ms: String,
     /// Threads that serve; default: the cores that this process may use, at most 4
     #[arg(long, env = "KEDACTL_THREADS", value_name = "N")]
     pub threads: Option<String>,
     /// File with accepted bearer tokens, one a line; without it `/v1` is open
     #[arg(long, env = "KEDACTL_TOKENS_FILE", value_name = "FILE")]
     pub tokens_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub serving: ServingArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
@@ -268,11 +246,7 @@ impl ApiArgs {
     /// Returns the checked settings, or every problem at once.
     pub fn resolve(&self) -> Result<ApiSettings, SettingsError> {
         let mut p = Problems::default();
-        let listen = p.address("listen", &self.listen);
-        let metrics_listen = p.address("metrics-listen", &self.metrics_listen);
-        if listen == metrics_listen && listen.port() != 0 {
-            p.add("metrics-listen", "is the address of `--listen`");
-        }
+        let serving = self.serving.resolve(&self.listen, &mut p);
         let queue = p.parse::<QueueName>("queue", &self.queue);
         let durability = p.parse::<Durability>("durability", &self.durability);
         let queue_durability = self.per_queue(&mut p);
@@ -281,11 +255,6 @@ impl ApiArgs {
             &self.result_ttl_seconds,
             0..=2_592_000,
         );
-        let grace = Duration::from_secs(p.number("grace-seconds", &self.grace_seconds, 1..=86_400));
-        let lame_duck = p.millis("lame-duck-ms", &self.lame_duck_ms, 0..=600_000);
-        if lame_duck >= grace {
-            p.add("lame-duck-ms", "must be shorter than `--grace-seconds`");
-        }
         let threads = self.threads.as_ref().map_or_else(available_threads, |raw| {
             p.number("threads", raw, 1..=64) as usize
         });
@@ -302,14 +271,14 @@ impl ApiArgs {
         );
         let settings = (|| {
             Some(ApiSettings {
-                listen,
-                metrics_listen,
+                listen: serving.listen,
+                metrics_listen: serving.metrics_listen,
                 queue: queue?,
                 durability: durability?,
                 queue_durability,
                 result_ttl_s: ttl as u32,
-                grace,
-                lame_duck,
+                grace: serving.grace,
+                lame_duck: serving.lame_duck,
                 threads,
                 tokens,
                 limits,
@@ -350,22 +319,10 @@ impl ApiArgs {
         let Some(path) = &self.tokens_file else {
             return Vec::new();
         };
-        let Some(text) = p.file("tokens-file", path) else {
-            return Vec::new();
-        };
-        let tokens: Vec<String> = text
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if tokens.is_empty() {
-            p.add("tokens-file", "holds no token: nobody could use the API");
+        match p.file("tokens-file", path) {
+            Some(text) => serving::tokens(p, &text),
+            None => Vec::new(),
         }
-        if tokens.iter().any(|t| t.len() < 16) {
-            p.add("tokens-file", "holds a token of fewer than 16 characters");
-        }
-        tokens
     }
 }
 

@@ -5,12 +5,14 @@
 mod api;
 mod problems;
 mod redis;
+mod serving;
 mod webhook;
 mod worker;
 
 pub use api::{ApiArgs, ApiSettings, Limits};
 pub use problems::{Problems, SettingProblem, SettingsError};
 pub use redis::RedisArgs;
+pub use serving::ServingArgs;
 pub use webhook::{WebhookArgs, WebhookSettings};
 pub use worker::{HandlerSettings, WorkerArgs, WorkerSettings};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kedactl_queue::{RedisConfig, Secret};
 
-use super::{LogArgs, Problems, RedisArgs, SettingsError};
+use super::{LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, serving};
 
 /// Takes Alertmanager's notifications, keeps them in Redis, and shows them in Telegram.
 ///
@@ -26,14 +26,6 @@ pub struct WebhookArgs {
         value_name = "ADDR"
     )]
     pub listen: String,
-    /// Address of `/metrics`; also serves `/healthz` and `/readyz`
-    #[arg(
-        long,
-        env = "KEDACTL_METRICS_LISTEN",
-        default_value = "0.0.0.0:9001",
-        value_name = "ADDR"
-    )]
-    pub metrics_listen: String,
     /// File of routes: which notifications go to which chats
     #[arg(long, env = "KEDACTL_ROUTES_FILE", value_name = "FILE")]
     pub routes_file: PathBuf,
@@ -102,22 +94,8 @@ pub struct WebhookArgs {
         value_name = "MS"
     )]
     pub body_timeout_ms: String,
-    /// Seconds between SIGTERM and the moment when the process must be gone
-    #[arg(
-        long,
-        env = "KEDACTL_GRACE_SECONDS",
-        default_value = "30",
-        value_name = "S"
-    )]
-    pub grace_seconds: String,
-    /// Milliseconds to keep serving after SIGTERM, while load balancers take this replica out
-    #[arg(
-        long,
-        env = "KEDACTL_LAME_DUCK_MS",
-        default_value = "3000",
-        value_name = "MS"
-    )]
-    pub lame_duck_ms: String,
+    #[command(flatten)]
+    pub serving: ServingArgs,
     #[command(flatten)]
     pub redis: RedisArgs,
     #[command(flatten)]
@@ -150,11 +128,7 @@ impl WebhookArgs {
     /// Returns the checked settings, or every problem at once.
     pub fn resolve(&self) -> Result<WebhookSettings, SettingsError> {
         let mut p = Problems::default();
-        let listen = p.address("listen", &self.listen);
-        let metrics_listen = p.address("metrics-listen", &self.metrics_listen);
-        if listen == metrics_listen && listen.port() != 0 {
-            p.add("metrics-listen", "is the address of `--listen`");
-        }
+        let serving = self.serving.resolve(&self.listen, &mut p);
         let routes = p.file("routes-file", &self.routes_file);
         if let Some(Err(problem)) = routes.as_deref().map(crate::webhook::Routes::read) {
             p.add("routes-file", problem);
@@ -182,16 +156,11 @@ impl WebhookArgs {
         let accept_within = p.millis("accept-timeout-ms", &self.accept_timeout_ms, 100..=60_000);
         let most = p.number("max-body-bytes", &self.max_body_bytes, 1024..=64 << 20);
         let body_timeout = p.millis("body-timeout-ms", &self.body_timeout_ms, 10..=600_000);
-        let grace = seconds(p.number("grace-seconds", &self.grace_seconds, 1..=86_400));
-        let lame_duck = p.millis("lame-duck-ms", &self.lame_duck_ms, 0..=600_000);
-        if lame_duck >= grace {
-            p.add("lame-duck-ms", "must be shorter than `--grace-seconds`");
-        }
         let redis = self.redis.resolve(&mut p);
         let settings = (|| {
             Some(WebhookSettings {
-                listen,
-                metrics_listen,
+                listen: serving.listen,
+                metrics_listen: serving.metrics_listen,
                 routes: routes?,
                 token: Secret::new(token?),
                 bot_api,
@@ -203,8 +172,8 @@ impl WebhookArgs {
                 accept_within,
                 max_body_bytes: most as usize,
                 body_timeout,
-                grace,
-                lame_duck,
+                grace: serving.grace,
+                lame_duck: serving.lame_duck,
                 redis: redis?,
             })
         })();
@@ -212,14 +181,15 @@ impl WebhookArgs {
     }
 
     fn tokens(&self, p: &mut Problems) -> Vec<String> {
-        let text = secret(p, "tokens-file", &self.tokens_file).unwrap_or_default();
-        let tokens = text.lines().map(str::trim).filter(|it| !it.is_empty());
-        let tokens: Vec<String> = tokens.map(str::to_owned).collect();
-        if !(1..=2).contains(&tokens.len()) {
-            p.add("tokens-file", "holds no token, or more than two");
-        }
-        if tokens.iter().any(|it| it.len() < 16) {
-            p.add("tokens-file", "holds a token of fewer than 16 characters");
+        let Some(text) = secret(p, "tokens-file", &self.tokens_file) else {
+            return Vec::new();
+        };
+        let tokens = serving::tokens(p, &text);
+        if tokens.len() > 2 {
+            p.add(
+                "tokens-file",
+                "holds more than two tokens, the new one and the old one",
+            );
         }
         tokens
     }

@@ -27,12 +27,7 @@ pub(super) async fn post(
         Ok(answer) => answer,
         Err(problem) => problem.into_response(),
     };
-    let class = match answer.status().as_u16() {
-        ..400 => 0,
-        400..500 => 1,
-        _ => 2,
-    };
-    state.answers[class].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    state.metrics.answered(answer.status());
     answer
 }
 
@@ -44,12 +39,22 @@ async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Re
         .get(http::header::CONTENT_LENGTH)
         .and_then(|it| it.to_str().ok())
         .and_then(|it| it.parse().ok());
-    let dropped = |why: &'static str, bytes: Option<u64>| Dropped { route, why, bytes };
-    // Who may not post may not make us speak either.
-    auth::check(&parts.headers, &settings.tokens)?;
-    let Some(known) = state.routes.get(route) else {
+    let known = state.routes.get(route);
+    let dropped = |why: &'static str, bytes: Option<u64>| Dropped {
+        // Words of whoever posts are not repeated: he may have no token, or another name each time.
+        route: known.map(|_| route),
+        why,
+        bytes,
+    };
+    if let Err(problem) = auth::check(&parts.headers, &settings.tokens) {
+        return Err(
+            notice::dropped(state, &dropped("its token is not known", length), problem).await,
+        );
+    }
+    let Some(known) = known else {
         let problem = Problem::not_found("route");
-        return Err(notice::dropped(state, &dropped("no such route", length), problem).await);
+        let why = "there is no such route";
+        return Err(notice::dropped(state, &dropped(why, length), problem).await);
     };
     let read = body::read(
         &parts.headers,

@@ -5,6 +5,7 @@
 mod accept;
 mod bot;
 mod deliver;
+mod metrics;
 mod notice;
 mod pages;
 mod process;

@@ -15,7 +15,8 @@ const ONCE_IN_US: u64 = 600_000_000;
 /// A post that Alertmanager will not send again.
 #[derive(Debug)]
 pub(super) struct Dropped<'r> {
-    pub(super) route: &'r str,
+    /// `None`: it came for one that is not there.
+    pub(super) route: Option<&'r str>,
     pub(super) why: &'static str,
     /// Of its body, where that is known.
     pub(super) bytes: Option<u64>,
@@ -23,21 +24,13 @@ pub(super) struct Dropped<'r> {
 
 /// Tells the operators, and hands back the answer; where they cannot be told, the answer is one after which it is sent again.
 pub(super) async fn dropped(state: &State, dropped: &Dropped<'_>, problem: Problem) -> Problem {
-    let route: String = dropped
-        .route
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(64)
-        .collect();
-    let size = dropped
-        .bytes
-        .map_or_else(String::new, |it| format!(" of {it} bytes"));
-    let text = format!(
-        "⚠️ a notification{size} for the route {route} was dropped: {}",
-        dropped.why
-    );
-    tracing::warn!(route, why = dropped.why, bytes = dropped.bytes, "dropped");
-    let about = format!("dropped {route} {}", dropped.why);
+    let (why, bytes) = (dropped.why, dropped.bytes);
+    let size = bytes.map_or_else(String::new, |it| format!(" of {it} bytes"));
+    let route = dropped.route;
+    let of_route = route.map_or_else(String::new, |it| format!(" for the route {it}"));
+    let text = format!("⚠️ a notification{size}{of_route} was dropped: {why}");
+    tracing::warn!(route, why, bytes, "dropped");
+    let about = format!("dropped{of_route} {why}");
     match say(state, &about, text, None).await {
         Ok(()) => problem,
         Err(()) => Problem::unavailable("not-kept", "the operators could not be told"),

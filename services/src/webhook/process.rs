@@ -28,24 +28,18 @@ use crate::startup;
 /// What is kept back of the grace period for the end of the process itself.
 const RESERVE: Duration = Duration::from_millis(500);
 const HEADERS: usize = 8192;
+/// One for posts, one for calls: neither has much to do.
+const THREADS: usize = 2;
 
 /// Runs the webhook process and returns its exit code, as the API's does.
 pub fn main() -> ExitCode {
-    let settings = match startup::settings(
+    startup::main(
         std::env::args_os(),
-        |a: &WebhookArgs| a.resolve(),
-        |a| &a.log,
-    ) {
-        Ok(settings) => settings,
-        Err(code) => return code,
-    };
-    startup::block_on(2, async {
-        let shutdown = Shutdown::default();
-        shutdown
-            .listen()
-            .map_err(|e| format!("cannot listen for signals: {e}"))?;
-        run(settings, shutdown, |_, _| {}).await
-    })
+        WebhookArgs::resolve,
+        |args| &args.log,
+        |_| THREADS,
+        |settings, shutdown| run(settings, shutdown, |_, _| {}),
+    )
 }
 
 /// Serves and sends until `shutdown` is draining, then ends what is under way. `bound` hears the addresses of the webhook and
@@ -128,7 +122,7 @@ fn app(state: State) -> Router {
 
 fn admin(state: State) -> Router {
     Router::new()
-        .route("/metrics", get(pages::metrics))
+        .route("/metrics", get(pages::metrics_text))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .with_state(state)

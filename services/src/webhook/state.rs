@@ -3,13 +3,13 @@
 //! It must not hold anything about one notification.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use kedactl_outbox::{Outbox, OutboxOptions};
 use kedactl_queue::Redis;
 use tokio::sync::Notify;
 
 use super::bot::Bot;
+use super::metrics::WebhookMetrics;
 use super::routes::Routes;
 use crate::health::Health;
 use crate::settings::WebhookSettings;
@@ -30,8 +30,7 @@ pub(super) struct Inner {
     pub(super) shutdown: Shutdown,
     /// Something was accepted: whoever sends may look.
     pub(super) news: Notify,
-    /// Answers by class: 2xx, 4xx, 5xx.
-    pub(super) answers: [AtomicU64; 3],
+    pub(super) metrics: WebhookMetrics,
 }
 
 impl State {
@@ -56,7 +55,7 @@ impl State {
             health: Health::default(),
             shutdown,
             news: Notify::new(),
-            answers: Default::default(),
+            metrics: WebhookMetrics::default(),
         }))
     }
 }

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use super::builder::{Worker, WorkerBuilder};
 use super::run::Ended;
 use crate::settings::WorkerArgs;
-use crate::shutdown::Shutdown;
 use crate::startup;
 
 /// Runs a worker process with the handlers that `register` adds, and returns its exit code: 0 after a stop that was
@@ -24,20 +23,17 @@ pub fn main_with(
     args: impl IntoIterator<Item = OsString>,
     register: impl FnOnce(WorkerBuilder) -> WorkerBuilder,
 ) -> ExitCode {
-    let resolve = |args: &WorkerArgs| args.resolve();
-    let settings = match startup::settings(args, resolve, |args| &args.log) {
-        Ok(settings) => settings,
-        Err(code) => return code,
-    };
-    let worker = register(Worker::builder(settings)).build();
-    startup::block_on(1, async {
-        let shutdown = Shutdown::default();
-        shutdown
-            .listen()
-            .map_err(|e| format!("cannot listen for signals: {e}"))?;
-        match worker.run(shutdown).await.map_err(|e| startup::chain(&e))? {
-            Ended::Drained => Ok(()),
-            Ended::Stuck => Err("a handler blocks its thread past its time limit".to_owned()),
-        }
-    })
+    startup::main(
+        args,
+        WorkerArgs::resolve,
+        |args| &args.log,
+        |_| 1,
+        async |settings, shutdown| {
+            let worker = register(Worker::builder(settings)).build();
+            match worker.run(shutdown).await.map_err(|e| startup::chain(&e))? {
+                Ended::Drained => Ok(()),
+                Ended::Stuck => Err("a handler blocks its thread past its time limit".to_owned()),
+            }
+        },
+    )
 }

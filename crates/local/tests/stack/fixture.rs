@@ -132,6 +132,17 @@ impl Stack {
         panic!("not in time: {what}\n{:#?}", self.state());
     }
 
+    /// How often the journal has an entry about the API by this name.
+    pub(crate) fn journalled(&self, entry: &str) -> usize {
+        let journal = std::fs::read_to_string(self.dir().join("journal.jsonl")).unwrap_or_default();
+        let entry = format!("\"entry\":\"{entry}\"");
+        let about = "\"name\":\"api\"";
+        let lines = journal.lines();
+        lines
+            .filter(|it| it.contains(&entry) && it.contains(about))
+            .count()
+    }
+
     /// All processes with the stack's mark.
     pub(crate) fn processes(&self) -> Vec<ProcId> {
         let Ok(text) = std::fs::read_to_string(self.dir().join("identity.json")) else {

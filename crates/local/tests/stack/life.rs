@@ -183,11 +183,15 @@ async fn a_pod_is_told_to_stop_only_when_the_proxy_hands_nothing_over_to_it() {
         let state = stack.until("a pod on its way out", |it| leaving(it).is_some());
         let pod = leaving(&state.await).unwrap();
         let port = pod.ports["http"];
-        for _ in 0..20 {
-            let answered = tokio::task::spawn_blocking(move || Stack::ask(port, "/"));
-            assert!(answered.await.unwrap().is_some(), "it is gone already");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // The autoscaler looks once a second: with its second look from here a second has passed.
+        let syncs = stack.journalled("hpa-sync");
+        stack
+            .until("two looks of the autoscaler", |_| {
+                stack.journalled("hpa-sync") >= syncs + 2
+            })
+            .await;
+        let answered = tokio::task::spawn_blocking(move || Stack::ask(port, "/"));
+        assert!(answered.await.unwrap().is_some(), "it is gone already");
         proxy.signal(Signal::CONT).unwrap();
         stack
             .until("the pod is gone", |state| state.pod(&pod.name).is_none())

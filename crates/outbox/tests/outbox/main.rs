@@ -22,6 +22,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// An outbox on a server of its own.
 struct Bench {
     _server: RedisServer,
+    redis: Redis,
     outbox: Outbox,
 }
 
@@ -66,12 +67,20 @@ impl Bench {
         let redis = Redis::connect(config).await.unwrap();
         Self {
             outbox: Outbox::new(&redis, OutboxOptions::default()),
+            redis,
             _server: server,
         }
     }
 
     fn sender(&self) -> Sender {
         Sender::new(&self.outbox, fast(), LEASE)
+    }
+
+    /// Until what comes next is younger than what came: ages are milliseconds of the server.
+    async fn next_millisecond(&self) {
+        let now = self.redis.now_us() / 1000;
+        let later = || async { self.redis.now_us() / 1000 > now + 1 };
+        until_async("a millisecond passes", WITHIN, later).await;
     }
 
     async fn accept(&self, entry: Entry) -> Result<Accepted, OutboxError> {

@@ -14,8 +14,7 @@ async fn what_fires_comes_first_and_the_oldest_of_it() {
         ("d", "resolved"),
     ] {
         bench.add(&[1], group, status, 0).await;
-        // Ages are milliseconds of the server.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        bench.next_millisecond().await;
     }
     let mut sender = bench.sender();
     let mut order = String::new();

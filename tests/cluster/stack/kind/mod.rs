@@ -56,7 +56,7 @@ releases:
     rig
 }
 
-/// More values for a stack that is not up yet, over the others.
+/// More values for a stack that is not up yet, below the others.
 fn with(rig: &Rig, more: &str) {
     rig.context.write("kedactl.yaml", more);
 }
