@@ -94,15 +94,12 @@ async fn down_works_without_a_supervisor() {
     let stack = Stack::new(&[]);
     stack.up().await;
     let state = stack.state();
-    // The proxy first, whose watchdog would bring the supervisor back.
-    state.supervisor.signal(Signal::KILL).unwrap();
-    state
-        .proxy
-        .unwrap()
-        .process
-        .unwrap()
-        .signal(Signal::KILL)
-        .unwrap();
+    // Each brings the other back; so both are halted before either dies.
+    let proxy = state.proxy.unwrap().process.unwrap();
+    for signal in [Signal::STOP, Signal::KILL] {
+        proxy.signal(signal).unwrap();
+        state.supervisor.signal(signal).unwrap();
+    }
     assert_eq!(stack.down().await, 7);
     assert!(stack.processes().is_empty());
 }
