@@ -2,7 +2,7 @@
 //!
 //! It must not run anything by itself.
 
-use crate::args::{Global, Layers, Output, Settings};
+use crate::args::{Global, Layers, Output, Part, Settings};
 use crate::env::Env;
 use crate::error::{Code, Error};
 use crate::output::Printer;
@@ -46,7 +46,7 @@ impl Context {
         let mut request = self.request(&layers.settings, &layers.files);
         let named = provider.map(|it| SetArg::Value(format!("provider={}", it.environment())));
         request.sets.extend(named);
-        self.rooted(kedactl_config::load(&request, &read_file)?)
+        self.rooted(loaded(request, &layers.settings)?)
     }
 
     /// Loads a configuration that was put together before, with layers on top, for a provider that was named elsewhere.
@@ -61,7 +61,7 @@ impl Context {
         request.project = None;
         let named = provider.map(|it| SetArg::Value(format!("provider={it}")));
         request.sets.extend(named);
-        Ok(kedactl_config::load(&request, &read_file)?)
+        loaded(request, &layers.settings)
     }
 
     /// Loads the configuration with these values files on top of the project's.
@@ -71,7 +71,7 @@ impl Context {
         values: &[PathBuf],
     ) -> Result<Loaded, Error> {
         let request = self.request(settings, values);
-        self.rooted(kedactl_config::load(&request, &read_file)?)
+        self.rooted(loaded(request, settings)?)
     }
 
     /// Lets paths of the project begin at its folder, wherever a later part of this program runs.
@@ -176,4 +176,15 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
         .take(limit + 1)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Loads it, with the parts that were asked for where the configuration does not choose them itself.
+fn loaded(mut request: Request, settings: &Settings) -> Result<Loaded, Error> {
+    let loaded = kedactl_config::load(&request, &read_file)?;
+    if !settings.with.contains(&Part::Monitoring) || loaded.config.is_monitored() {
+        return Ok(loaded);
+    }
+    let minimal = "monitoring.profile=minimal".to_owned();
+    request.sets.push(SetArg::Value(minimal));
+    Ok(kedactl_config::load(&request, &read_file)?)
 }

@@ -40,6 +40,10 @@ pub struct ImagesBuildArgs {
     /// Program of the worker (default: kedactl-worker beside this program, or in PATH)
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
     pub worker: Option<PathBuf>,
+    /// Program of the webhook, which is built where the configuration has a route for it (default: kedactl-webhook beside this
+    /// program, or in PATH)
+    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    pub webhook: Option<PathBuf>,
     /// Keep the newest N builds of each image, remove older ones
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub keep: u16,

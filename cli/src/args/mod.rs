@@ -7,6 +7,7 @@
     reason = "doc comments are the words of --help, where backticks would be shown"
 )]
 
+mod alerts;
 mod bundle;
 mod charts;
 mod ci;
@@ -17,6 +18,7 @@ mod load;
 mod stack;
 mod tunnel;
 
+pub use alerts::{AlertsArgs, AlertsCommand, AlertsRenderArgs, AlertsTestArgs};
 pub use bundle::{
     BundleArgs, BundleCommand, BundleCreateArgs, BundleImages, BundlePath, BundleRender, BundleUse,
     BundleVerifyArgs,
@@ -138,6 +140,16 @@ pub struct Settings {
     /// One value read from a file, as text
     #[arg(long, value_name = "PATH=FILE")]
     pub set_file: Vec<String>,
+    /// With this part too, where the configuration does not choose one; may be repeated
+    #[arg(long, value_name = "PART")]
+    pub with: Vec<Part>,
+}
+
+/// A part of the platform that a stack does not have by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Prometheus and Alertmanager with their rules, and on a cluster Loki and Grafana: `monitoring.profile: minimal`
+    Monitoring,
 }
 
 /// Form of a command's result.
@@ -172,6 +184,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// Look into queues and act on them
     Queue(QueueArgs),
+    /// Look into what the webhook keeps for Telegram, act on it, and try the way there
+    Alerts(AlertsArgs),
     /// Build, load and push container images
     Images(ImagesArgs),
     /// Put everything that a stack needs into one bundle, for places without a network

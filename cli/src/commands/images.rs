@@ -70,12 +70,21 @@ fn platform(context: &Context, store: &Store, args: &ImagesBuildArgs) -> Result<
         };
         Ok(service(which, &program, version))
     };
-    let recipes = context.load(&args.layers)?.config.images.recipes;
-    let worker = match recipes.worker.filter(|_| args.worker.is_none()) {
+    let config = context.load(&args.layers)?.config;
+    let worker = match config
+        .images
+        .recipes
+        .worker
+        .filter(|_| args.worker.is_none())
+    {
         Some(recipe) => recipe_spec(&recipe, store.path())?,
         None => spec(Service::Worker, args.worker.as_ref())?,
     };
-    Ok(vec![spec(Service::Api, args.api.as_ref())?, worker])
+    let mut all = vec![spec(Service::Api, args.api.as_ref())?, worker];
+    if config.webhook.runs() || args.webhook.is_some() {
+        all.push(spec(Service::Webhook, args.webhook.as_ref())?);
+    }
+    Ok(all)
 }
 
 /// Beside this program, else in PATH.

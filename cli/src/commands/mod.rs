@@ -2,6 +2,8 @@
 //!
 //! A command adapts; it must not decide.
 
+mod alerts;
+mod alerts_test;
 mod bundle;
 mod charts;
 mod ci;
@@ -47,6 +49,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<Exit, Error> {
         Command::Load(args) => load::load(context, &args),
         Command::Tunnel(args) => tunnel::tunnel(context, &args),
         Command::Logs(args) => logs::logs(context, &args),
+        Command::Alerts(args) => alerts::alerts(context, args),
         Command::Queue(args) => queue::queue(context, args),
         Command::Images(args) => images::images(context, &args),
         Command::Bundle(args) => bundle::bundle(context, &args),

@@ -5,7 +5,9 @@
 use crate::args::RenderArgs;
 use crate::context::{Context, read_file};
 use crate::error::{Code, Error, Exit};
-use kedactl_config::Config;
+use kedactl_config::{Config, Webhook};
+use kedactl_local::Monitoring;
+use kedactl_render::monitoring::{AlertmanagerTarget, AlertmanagerVersion, WebhookTarget};
 use kedactl_render::{Manifests, Templates};
 use std::fs;
 
@@ -36,6 +38,26 @@ pub(crate) fn render(context: &Context, args: &RenderArgs) -> Result<Exit, Error
 /// Renders with the project's templates, where it has some.
 pub(super) fn manifests(context: &Context, config: &Config) -> Result<Manifests, Error> {
     Ok(templates(context, config)?.render(config)?)
+}
+
+/// What Prometheus and Alertmanager of this machine are given; nothing where the stack is not monitored.
+pub(super) fn monitoring(context: &Context, config: &Config) -> Result<Option<Monitoring>, Error> {
+    if !config.is_monitored() {
+        return Ok(None);
+    }
+    let templates = templates(context, config)?;
+    let webhook = config.webhook.runs().then(|| WebhookTarget {
+        url_base: format!("{}/v1/alerts", config.webhook_address()),
+        credentials_file: Webhook::TOKEN_FILE.to_owned(),
+        routes: config.webhook.routes.keys().cloned().collect(),
+    });
+    // What the oldest one that distributions have knows, newer ones know too.
+    let version = AlertmanagerVersion(0, 25);
+    let target = AlertmanagerTarget { webhook, version };
+    Ok(Some(Monitoring {
+        rules: templates.rules(config)?,
+        alertmanager: templates.alertmanager(config, &target)?,
+    }))
 }
 
 /// The built-in templates, those of the project, and those that releases name.

@@ -11,7 +11,6 @@ use crate::output::{Readers, follow, style, view};
 use kedactl_config::{Config, Provider};
 use kedactl_local::{Desired, Request as LocalRequest, UpOutcome};
 use kedactl_plan::Control;
-use kedactl_render::{Manifests, Object};
 use kedactl_stack::{Choice, Request};
 use std::time::Duration;
 
@@ -105,9 +104,11 @@ fn local(
     place::not_on_a_cluster(context, &name)?;
     let manifests = super::render::manifests(context, &loaded.config)?;
     let config = loaded.config.clone();
+    let mut desired = Desired::of(loaded.config, &manifests);
+    desired.monitoring = super::render::monitoring(context, &config)?;
     let request = LocalRequest {
         dir: context.dir_of(&name)?,
-        desired: desired(loaded.config, manifests),
+        desired,
         helper: vec![std::env::current_exe()?.into(), super::local::WORD.into()],
         within: args.timeout.unwrap_or(LOCAL_WITHIN),
     };
@@ -122,6 +123,7 @@ fn local(
     })?;
     let value = serde_json::json!({
         "changed": outcome.changed, "api_url": outcome.api_url, "metrics_url": outcome.metrics_url,
+        "prometheus_url": outcome.prometheus_url, "alertmanager_url": outcome.alertmanager_url,
     });
     Ok(Brought {
         text: text(&outcome),
@@ -203,30 +205,20 @@ fn end(context: &Context, args: &UpArgs, brought: Brought) -> Result<Exit, Error
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// What the local provider needs of the manifests.
-pub(crate) fn desired(config: Config, manifests: Manifests) -> Desired {
-    let mut desired = Desired::new(config);
-    for rendered in manifests.objects {
-        match rendered.object {
-            Object::Deployment(it) => desired.deployments.push(*it),
-            Object::HorizontalPodAutoscaler(it) => desired.autoscalers.push(*it),
-            Object::ScaledObject(it) => desired.scaled_objects.push(*it),
-            Object::TriggerAuthentication(it) => desired.authentications.push(*it),
-            // Namespaces, accounts and Services have no counterpart among processes: the service proxy knows its ports.
-            _ => {}
-        }
-    }
-    desired
-}
-
 fn text(outcome: &UpOutcome) -> String {
     let what = if outcome.changed {
         "ready"
     } else {
         "ready, nothing to change"
     };
-    format!(
+    let mut text = format!(
         "{what}: {}  (docs at {}/docs, metrics at {})",
         outcome.api_url, outcome.api_url, outcome.metrics_url
-    )
+    );
+    if let (Some(prometheus), Some(alertmanager)) =
+        (&outcome.prometheus_url, &outcome.alertmanager_url)
+    {
+        text += &format!("\nmonitored: Prometheus at {prometheus}, Alertmanager at {alertmanager}");
+    }
+    text
 }

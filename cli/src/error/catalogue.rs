@@ -119,6 +119,12 @@ catalogue! {
     NoTask "KD0303" Error "there is no such queue or task",
         "`kedactl queue ls` lists the queues, `kedactl queue dead` the dead tasks",
         "The name is well-formed, but nothing is stored under it: a task that ended is kept only as long as its result.";
+    NoGroup "KD0304" Error "there is no such group of alerts",
+        "`kedactl alerts ls` lists those that a chat is not shown yet",
+        "The id is well-formed, and the outbox has nothing under it that could be tried again or forgotten: it was shown meanwhile, or an operator took it off.";
+    NoAlertmanager "KD0305" Error "Alertmanager cannot be used",
+        "`kedactl up --with monitoring` brings one; `kedactl status` and `kedactl logs alertmanager` show how it is",
+        "The command hands an alert to the stack's Alertmanager, and there is none, it cannot be reached, or it refused.";
     SloMissed "KD0401" CheckFailed "an objective was missed",
         "the table above shows each objective beside what was measured",
         "The run was carried out and measured, and at least one --slo does not hold.";

@@ -7,6 +7,7 @@ use kedactl_bundle::BundleError;
 use kedactl_config::ConfigError;
 use kedactl_images::ImageError;
 use kedactl_local::LocalError;
+use kedactl_outbox::OutboxError;
 use kedactl_queue::QueueError;
 use kedactl_render::RenderError;
 use kedactl_tunnel::TunnelError;
@@ -96,7 +97,9 @@ impl From<LocalError> for Error {
         let code = match &error {
             LocalError::ProgramMissing { .. } => Code::ProgramMissing,
             LocalError::PortTaken { .. } | LocalError::NoPort { .. } => Code::PortTaken,
-            LocalError::Manifest { .. } | LocalError::TriggerUnsupported { .. } => Code::Config,
+            LocalError::Manifest { .. }
+            | LocalError::TriggerUnsupported { .. }
+            | LocalError::NoBotToken { .. } => Code::Config,
             LocalError::OtherUser { .. } => Code::ForeignStack,
             LocalError::OtherVersion { .. } | LocalError::Damaged { .. } => Code::StaleState,
             LocalError::Busy { .. } => Code::Locked,
@@ -129,6 +132,12 @@ impl From<QueueError> for Error {
             }
         };
         Self::new(code, error.to_string()).source(error)
+    }
+}
+
+impl From<OutboxError> for Error {
+    fn from(error: OutboxError) -> Self {
+        Self::new(Code::Redis, error.to_string()).source(error)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{LogLine, LogRequest, Moved, observe};
 use crate::error::Error;
 use crate::status::{Look, Status};
 use kedactl_cluster::LogOptions;
-use kedactl_queue::{Inspector, QueueName};
+use kedactl_queue::{Inspector, QueueName, Redis};
 use kedactl_stack::{Home, Live, Record, StackError};
 use std::path::PathBuf;
 use tokio::sync::{OnceCell, mpsc};
@@ -75,6 +75,10 @@ impl OnCluster {
 
     pub(super) async fn inspector(&self) -> Result<Inspector, Error> {
         Ok(self.live().await?.inspector().await?)
+    }
+
+    pub(super) async fn redis(&self) -> Result<Redis, Error> {
+        Ok(self.live().await?.ready_redis().await?.clone())
     }
 
     pub(super) async fn fail_over(&self) -> Result<Moved, Error> {

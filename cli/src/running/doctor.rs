@@ -39,7 +39,7 @@ async fn of_stack(
             Ok(Box::pin(kedactl_stack::doctor(&home, &config, None)).await)
         }
         Some(Running::Local(_)) | None => {
-            let desired = crate::commands::up::desired(config, manifests);
+            let desired = kedactl_local::Desired::of(config, &manifests);
             let checks = kedactl_local::doctor(&context.dir_of(name)?, &desired).await;
             Ok(checks.into_iter().map(of_local).collect())
         }

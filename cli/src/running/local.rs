@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Local {
     layout: Layout,
-    inspector: OnceCell<Inspector>,
+    redis: OnceCell<Redis>,
 }
 
 impl Local {
@@ -31,7 +31,7 @@ impl Local {
         let state = kedactl_local::read_state(&dir)?;
         Ok(state.map(|_| Self {
             layout: Layout::new(dir),
-            inspector: OnceCell::new(),
+            redis: OnceCell::new(),
         }))
     }
 
@@ -69,11 +69,16 @@ impl Local {
     }
 
     pub(super) async fn inspector(&self) -> Result<Inspector, Error> {
+        Ok(Inspector::new(&self.redis().await?))
+    }
+
+    /// A handle to its Redis, once a master is there.
+    pub(super) async fn redis(&self) -> Result<Redis, Error> {
         let connect = || async {
-            let redis = Redis::connect(kedactl_local::redis_config(&self.state()?)?).await?;
-            Ok::<_, Error>(Inspector::new(&redis))
+            let config = kedactl_local::redis_config(&self.state()?)?;
+            Ok::<_, Error>(Redis::connect(config).await?)
         };
-        Ok(self.inspector.get_or_try_init(connect).await?.clone())
+        Ok(self.redis.get_or_try_init(connect).await?.clone())
     }
 
     pub(super) async fn fail_over(&self) -> Result<Moved, Error> {
@@ -87,6 +92,11 @@ impl Local {
 
     pub(super) fn api_url(&self) -> Result<String, Error> {
         Ok(format!("http://{}", self.state()?.endpoints.api))
+    }
+
+    pub(super) fn alertmanager(&self) -> Result<String, Error> {
+        let missing = || Error::new(Code::NoAlertmanager, "the stack has no Alertmanager");
+        self.state()?.endpoints.alertmanager.ok_or_else(missing)
     }
 
     pub(super) fn sizes(&self) -> Result<observe::LocalSizes, Error> {

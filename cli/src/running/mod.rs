@@ -2,12 +2,14 @@
 //!
 //! It must not start or stop a stack.
 
+mod alertmanager;
 mod cluster;
 mod collect;
 mod doctor;
 mod local;
 mod observe;
 
+pub(crate) use alertmanager::Alertmanager;
 pub(crate) use collect::Collected;
 pub(crate) use doctor::doctor;
 pub(crate) use observe::StackObserver;
@@ -16,7 +18,7 @@ use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::status::Look;
 use cluster::OnCluster;
-use kedactl_queue::{Inspector, QueueName};
+use kedactl_queue::{Inspector, QueueName, Redis};
 use local::Local;
 use std::path::Path;
 use std::sync::Arc;
@@ -115,6 +117,24 @@ impl Running {
         match self {
             Self::Local(it) => it.inspector().await,
             Self::Cluster(it) => it.inspector().await,
+        }
+    }
+
+    /// A handle to the stack's Redis; it is good for as long as this value is there.
+    pub(crate) async fn redis(&self) -> Result<Redis, Error> {
+        match self {
+            Self::Local(it) => it.redis().await,
+            Self::Cluster(it) => it.redis().await,
+        }
+    }
+
+    /// The Alertmanager that watches the stack.
+    pub(crate) async fn alertmanager(&self) -> Result<Alertmanager, Error> {
+        match self {
+            Self::Local(it) => Ok(Alertmanager::here(it.alertmanager()?)),
+            Self::Cluster(it) => Ok(Alertmanager::through(
+                it.live().await?.alertmanager().await?,
+            )),
         }
     }
 

@@ -109,12 +109,14 @@ fn processes(state: &StackState, now: u64) -> Vec<Process> {
         .iter()
         .map(|it| server(it, "sentinel", now));
     let proxy = state.proxy.iter().map(|it| server(it, "proxy", now));
+    let watching = state.monitoring.iter().map(|it| server(it, &it.name, now));
     let pods = state
         .workloads
         .iter()
         .flat_map(|(name, it)| it.pods.iter().map(move |it| pod(it, name, now)));
     std::iter::once(supervisor)
         .chain(proxy)
+        .chain(watching)
         .chain(redis)
         .chain(rest)
         .chain(pods)

@@ -147,7 +147,8 @@ pub(crate) struct Metric {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Process {
     pub name: String,
-    /// `api`, `worker`, `redis-master`, `redis-replica`, `sentinel`, `proxy`, `supervisor`; of a pod, its component.
+    /// `api`, `worker`, `webhook`, `redis-master`, `redis-replica`, `sentinel`, `proxy`, `prometheus`, `alertmanager`, `supervisor`;
+    /// of a pod, its component.
     pub role: String,
     /// Absent while it does not run, and for pods.
     pub pid: Option<u32>,

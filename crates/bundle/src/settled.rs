@@ -46,6 +46,7 @@ pub(crate) fn settled(config: &Config) -> (Config, Vec<(String, String)>) {
     }
     // Programs and addresses of this machine mean nothing elsewhere.
     config.images.programs = kedactl_config::ImagePrograms::default();
+    config.webhook.bot_token_file = None;
     config.images.mirrors.clear();
     config.images.recipes = kedactl_config::Recipes::default();
     config.helm.program = None;
@@ -62,6 +63,7 @@ pub(crate) fn name(config: &mut Config, which: BuiltImage, image: &Reference) {
     match which {
         BuiltImage::Api => config.api.image = image,
         BuiltImage::Worker => config.worker.image = image,
+        BuiltImage::Webhook => config.webhook.image = image,
         BuiltImage::Redis => config.redis.image = Some(image),
     }
 }

@@ -1,7 +1,9 @@
 //! What values say about each other: bounds, sums, choices that exclude one another.
 //! Points at the value that a user would change; single values were checked before.
 
+mod monitoring;
 mod releases;
+mod webhook;
 
 use crate::error::Problem;
 use crate::format::range;
@@ -22,9 +24,11 @@ pub(crate) fn check(config: &Config, tree: &Node) -> Vec<Problem> {
     cross.queue(config);
     cross.redis(config);
     cross.ports(config);
+    cross.webhook(config);
     cross.local(config);
     cross.names(config);
     cross.cluster(config);
+    cross.monitoring(config);
     cross.releases(config);
     cross.images(config);
     cross.problems
@@ -74,6 +78,7 @@ impl Cross<'_> {
         for (name, resources) in [
             ("api", &config.api.resources),
             ("worker", &config.worker.resources),
+            ("webhook", &config.webhook.resources),
             ("redis", &config.redis.resources),
         ] {
             let amounts = |list: &ResourceList| {
@@ -199,12 +204,16 @@ impl Cross<'_> {
             let message = "must differ from namespace: pods there may reach every metrics port";
             self.add(&["monitoring", "namespace"], message.into());
         }
-        for egress in &config.worker.egress {
-            for part in &egress.except {
-                if !strictly_inside(part, &egress.cidr) {
-                    let message = format!("`except: {part}` is not a part of `{}`", egress.cidr);
-                    self.add(&["worker", "egress"], message);
-                }
+        for (name, ways) in [
+            ("worker", &config.worker.egress),
+            ("webhook", &config.webhook.egress),
+        ] {
+            let parts = ways
+                .iter()
+                .flat_map(|way| way.except.iter().map(move |part| (part, &way.cidr)));
+            for (part, whole) in parts.filter(|(part, whole)| !strictly_inside(part, whole)) {
+                let message = format!("`except: {part}` is not a part of `{whole}`");
+                self.add(&[name, "egress"], message);
             }
         }
         // `auto` is decided later, and what it comes to is checked then.
@@ -227,7 +236,11 @@ impl Cross<'_> {
     }
 
     fn names(&mut self, config: &Config) {
-        for (name, env) in [("api", &config.api.env), ("worker", &config.worker.env)] {
+        for (name, env) in [
+            ("api", &config.api.env),
+            ("worker", &config.worker.env),
+            ("webhook", &config.webhook.env),
+        ] {
             for key in env.keys() {
                 if secret(key) {
                     let message = "a secret does not belong into the environment: it shows in manifests and `kubectl describe`";
@@ -243,6 +256,7 @@ impl Cross<'_> {
             (vec!["labels"], &config.labels),
             (vec!["api", "podLabels"], &config.api.pod_labels),
             (vec!["worker", "podLabels"], &config.worker.pod_labels),
+            (vec!["webhook", "podLabels"], &config.webhook.pod_labels),
         ];
         for (path, labels) in labels {
             for key in labels
@@ -278,6 +292,9 @@ impl Cross<'_> {
 
 /// Variables that the templates set.
 const SET_FROM_VALUES: &[&str] = &[
+    "KEDACTL_ALERTMANAGER",
+    "KEDACTL_BOT_API",
+    "KEDACTL_BOT_TOKEN_FILE",
     "KEDACTL_CONCURRENCY",
     "KEDACTL_DURABILITY",
     "KEDACTL_GRACE_SECONDS",
@@ -286,6 +303,8 @@ const SET_FROM_VALUES: &[&str] = &[
     "KEDACTL_POD_NAME",
     "KEDACTL_QUEUE",
     "KEDACTL_QUEUES",
+    "KEDACTL_ROUTES_FILE",
+    "KEDACTL_TOKENS_FILE",
 ];
 
 /// A variable whose name says that its value is a secret; `…_FILE` names a file instead.

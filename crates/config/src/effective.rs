@@ -94,13 +94,27 @@ pub(crate) fn named_images(layer: &Node) -> Vec<&'static str> {
     if layer.at(&["images", "build"]).is_some() {
         return Vec::new();
     }
-    let sections =
-        [BuiltImage::Api, BuiltImage::Worker, BuiltImage::Redis].map(BuiltImage::section);
+    let sections = [
+        BuiltImage::Api,
+        BuiltImage::Worker,
+        BuiltImage::Webhook,
+        BuiltImage::Redis,
+    ]
+    .map(BuiltImage::section);
     let named = |section: &&str| {
         let image = layer.at(&[section, "image"]);
         image.is_some_and(|image| image.value != Value::Null)
     };
     sections.into_iter().filter(named).collect()
+}
+
+/// The webhook's image is not made where nothing is sent to it.
+pub(crate) fn without_use(tree: &mut Node) {
+    let routes = tree.at(&["webhook", "routes"]).map(|node| &node.value);
+    let any = matches!(routes, Some(Value::Map(entries)) if entries.iter().any(|it| it.node.value != Value::Null));
+    if !any {
+        do_not_make(tree, &[BuiltImage::Webhook.section()]);
+    }
 }
 
 /// An image that a user names is not made: the later layer wins, as it does between two values of one key.

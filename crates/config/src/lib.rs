@@ -25,7 +25,7 @@ mod yaml;
 
 pub use embedded::{VALUES, environments, profiles};
 pub use error::{ConfigError, Problem};
-pub use format::is_label_value;
+pub use format::{is_label_value, objective};
 pub use load::{FileReader, Loaded, Request, SetArg, Whole, load};
 pub use model::*;
 pub use near::nearest;

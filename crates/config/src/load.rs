@@ -142,6 +142,7 @@ fn merged(sources: Sources<'_>) -> Result<Node, ConfigError> {
         merge(&mut tree, layer);
         effective::do_not_make(&mut tree, &named);
     }
+    effective::without_use(&mut tree);
     effective::namespaces(&mut tree, &of_monitoring);
     effective::node_port(&mut tree);
     Ok(tree)

@@ -22,6 +22,10 @@ pub(crate) fn resolve(config: &mut Config, tree: &Node, request: &Request) {
     {
         *vendored = join(&folder(&node.origin, request), vendored);
     }
+    let token = tree.at(&["webhook", "botTokenFile"]);
+    if let (Some(file), Some(node)) = (&mut config.webhook.bot_token_file, token) {
+        *file = join(&folder(&node.origin, request), file);
+    }
 }
 
 fn of_release(release: &mut Release, node: &Node, request: &Request) {

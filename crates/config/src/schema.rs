@@ -33,7 +33,7 @@ pub fn schema() -> Json {
 }
 
 /// Definitions that stand in lists, which no layer merges.
-const LIST_ENTRIES: &[&str] = &["Detect", "Egress", "ScalingPolicy"];
+const LIST_ENTRIES: &[&str] = &["AlertRoute", "Detect", "Egress", "ScalingPolicy"];
 
 /// A schema node with everything that it refers to, nearest first.
 pub(crate) struct Rule(Vec<&'static Map<String, Json>>);

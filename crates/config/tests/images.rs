@@ -101,7 +101,7 @@ releases: {redis: null}
     let text = "images: {build: [apy], registry: Acme, loadCommand: [1], engine: ''}\n";
     insta::assert_snapshot!(problems("kind", text), @r#"
     the configuration is not valid:
-      p/kedactl.yaml:1:18: images.build[0]: expected one of `api`, `worker`, `redis`, found the text `apy`, did you mean `api`?
+      p/kedactl.yaml:1:18: images.build[0]: expected one of `api`, `worker`, `webhook`, `redis`, found the text `apy`, did you mean `api`?
       p/kedactl.yaml:1:34: images.registry: expected a registry: `host`, `host:port` or `host/path`, such as `registry.example.com:5000/team`, found the text `Acme`
       p/kedactl.yaml:1:54: images.loadCommand[0]: expected text, found the number `1`
       p/kedactl.yaml:1:66: images.engine: expected at least 1 characters, found 0

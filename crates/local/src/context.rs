@@ -12,6 +12,7 @@ use kedactl_exec::Spawn;
 use crate::board::Board;
 use crate::identity::{Identity, MARK_NAME, MARK_STACK};
 use crate::layout::Layout;
+use crate::monitoring;
 use crate::ports::Claims;
 use crate::programs::Programs;
 
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) helper: Vec<OsString>,
     pub(crate) redis_password: String,
     pub(crate) sentinel_password: String,
+    /// What the webhook asks Alertmanager for; empty where there is no webhook.
+    pub(crate) webhook_token: String,
     pub(crate) board: Arc<Board>,
 }
 
@@ -36,6 +39,14 @@ impl Context {
     /// The marks that every process of the stack carries.
     pub(crate) fn marks(&self, name: &str) -> BTreeMap<String, OsString> {
         marks(&self.identity.stack_id, name)
+    }
+
+    /// A text of a cluster with the addresses and paths of this machine in it.
+    pub(crate) fn here(&self, text: &str) -> String {
+        let swaps = monitoring::files::swaps(self);
+        swaps
+            .iter()
+            .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 
     /// A process of the stack, with its marks and its log file.

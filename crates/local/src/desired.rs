@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kedactl_autoscale::api::{ScaledObject, TriggerAuthentication};
 use kedactl_config::Config;
 use kedactl_render::{Manifests, Object};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::monitoring::Monitoring;
 use crate::state::STATE_VERSION;
 
 /// What `up` is asked to do.
@@ -38,6 +40,9 @@ pub struct UpOutcome {
     pub api_url: String,
     /// The metrics' address.
     pub metrics_url: String,
+    /// Prometheus and Alertmanager, where they belong to the stack.
+    pub prometheus_url: Option<String>,
+    pub alertmanager_url: Option<String>,
 }
 
 /// The whole desired state of one stack.
@@ -55,12 +60,18 @@ pub struct Desired {
     pub config: Config,
     /// The Deployments.
     pub deployments: Vec<Deployment>,
+    /// Files that they mount.
+    #[serde(default)]
+    pub config_maps: Vec<ConfigMap>,
     /// The HPAs that are not KEDA's.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// The `ScaledObjects`.
     pub scaled_objects: Vec<ScaledObject>,
     /// The credentials that their triggers name.
     pub authentications: Vec<TriggerAuthentication>,
+    /// What Prometheus and Alertmanager are given, where they belong to the stack.
+    #[serde(default)]
+    pub monitoring: Option<Monitoring>,
 }
 
 impl Desired {
@@ -72,13 +83,16 @@ impl Desired {
             helper: Vec::new(),
             config,
             deployments: Vec::new(),
+            config_maps: Vec::new(),
             autoscalers: Vec::new(),
             scaled_objects: Vec::new(),
             authentications: Vec::new(),
+            monitoring: None,
         }
     }
 
-    /// The desired state of rendered manifests. Objects that mean nothing without a cluster (Services, policies) are left out.
+    /// The desired state of rendered manifests. Objects that mean nothing without a cluster (namespaces, accounts, Services,
+    /// policies) are left out: the service proxy knows its ports.
     pub fn of(config: Config, manifests: &Manifests) -> Self {
         let mut desired = Self::new(config);
         for rendered in &manifests.objects {
@@ -86,6 +100,7 @@ impl Desired {
                 Object::Deployment(deployment) => {
                     desired.deployments.push((**deployment).clone());
                 }
+                Object::ConfigMap(map) => desired.config_maps.push((**map).clone()),
                 Object::HorizontalPodAutoscaler(hpa) => desired.autoscalers.push((**hpa).clone()),
                 Object::ScaledObject(object) => desired.scaled_objects.push((**object).clone()),
                 Object::TriggerAuthentication(object) => {

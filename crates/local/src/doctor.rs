@@ -13,6 +13,7 @@ use crate::programs::Programs;
 use crate::redis::fleet::Fleet;
 use crate::scale::trigger;
 use crate::supervisor::unready;
+use crate::up::bot_token;
 use crate::{Check, CheckStatus, LocalError, StackState, ports, read_state};
 
 /// Looks at everything.
@@ -22,11 +23,26 @@ pub(crate) fn doctor(dir: &Path, desired: &Desired) -> Vec<Check> {
     let mut checks = vec![redis_program(desired)];
     for deployment in &desired.deployments {
         let name = deployment.metadata.name.clone().unwrap_or_default();
-        let found = Template::of(deployment, &desired.config)
+        let found = Template::of(deployment, desired)
             .map(|template| template.program.display().to_string());
         checks.push(check(
             &format!("workload-{name}"),
             &format!("program and manifest of {name}"),
+            found,
+        ));
+    }
+    if desired.config.is_monitored() {
+        let found = Programs::of_monitoring(&desired.config).map(|programs| {
+            let both = [programs.prometheus, programs.alertmanager];
+            both.map(|it| it.display().to_string()).join(", ")
+        });
+        checks.push(check("monitoring", "Prometheus and Alertmanager", found));
+    }
+    if desired.config.webhook.runs() {
+        let found = bot_token(&desired.config).map(|()| "is there".to_owned());
+        checks.push(check(
+            "bot-token",
+            "the bot's token (webhook.botTokenFile)",
             found,
         ));
     }
@@ -77,11 +93,9 @@ fn failed(code: &str, title: &str, error: &LocalError) -> Check {
 /// Redis (or Valkey) of a version that has functions: 7.0 or later.
 fn redis_program(desired: &Desired) -> Check {
     let (code, title) = ("redis-server", "Redis or Valkey, 7.0 or later");
-    let found = Programs::find(&desired.config).and_then(|programs| {
-        let output = Run::new(programs.redis_server.clone())
-            .arg("--version")
-            .run()?;
-        Ok((programs.redis_server, output.stdout.trim().to_owned()))
+    let found = Programs::of_redis(&desired.config).and_then(|(server, _)| {
+        let output = Run::new(server.clone()).arg("--version").run()?;
+        Ok((server, output.stdout.trim().to_owned()))
     });
     let (program, text) = match found {
         Ok(found) => found,

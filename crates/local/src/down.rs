@@ -20,7 +20,7 @@ const SERVERS_GRACE: Duration = Duration::from_secs(70);
 /// How long a process may take to vanish after SIGKILL.
 const KILL_WITHIN: Duration = Duration::from_secs(10);
 /// All that a stack makes in its directory.
-const MADE: [&str; 12] = [
+const MADE: [&str; 13] = [
     "desired.json",
     "state.json",
     "endpoints.json",
@@ -33,6 +33,7 @@ const MADE: [&str; 12] = [
     "logs",
     "data",
     "secrets",
+    "config",
 ];
 
 /// Stops the stack; with `purge` its data goes as well.
@@ -111,6 +112,7 @@ pub(crate) async fn stop(
     for (members, within) in [
         (["supervisor", "proxy"].as_slice(), Duration::from_secs(1)),
         (&[], grace),
+        (&["prometheus", "alertmanager"], Duration::from_secs(5)),
         (&["sentinel-"], Duration::from_secs(5)),
         (&["redis-"], Duration::from_secs(30)),
     ] {

@@ -32,6 +32,12 @@ pub enum LocalError {
         /// The value that moves it: `api.port`.
         setting: String,
     },
+    /// The webhook has routes and no token.
+    #[error("the webhook has routes, and no token of a bot: {why}")]
+    NoBotToken {
+        /// Which file, and what is wrong with it.
+        why: String,
+    },
     /// No free port in the range.
     #[error("no free port for {what} from {first} on")]
     NoPort {
@@ -176,6 +182,9 @@ impl LocalError {
             Self::ProgramMissing { cure, .. } => cure.clone(),
             Self::PortTaken { setting, .. } => {
                 format!("stop what holds it, or pass --set {setting}=PORT")
+            }
+            Self::NoBotToken { .. } => {
+                "put the token that @BotFather gave into a file that only you can read, and set webhook.botTokenFile to its path".to_owned()
             }
             Self::NoPort { .. } => "free some ports, or set local.ports in kedactl.yaml".to_owned(),
             Self::Manifest { .. } => "change the values, or use a provider with a cluster".to_owned(),

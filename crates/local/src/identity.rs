@@ -26,6 +26,16 @@ pub(crate) struct Identity {
     /// Port behind which the proxy serves the API's metrics.
     #[serde(default)]
     pub(crate) metrics: u16,
+    /// Port behind which the proxy serves the webhook.
+    #[serde(default)]
+    pub(crate) webhook: u16,
+    #[serde(default)]
+    pub(crate) prometheus: u16,
+    #[serde(default)]
+    pub(crate) alertmanager: u16,
+    /// Port on which the supervisor says how pods and autoscalers are.
+    #[serde(default)]
+    pub(crate) exporter: u16,
 }
 
 impl Identity {
@@ -60,6 +70,10 @@ impl Identity {
             redis: Vec::new(),
             sentinels: Vec::new(),
             metrics: 0,
+            webhook: 0,
+            prometheus: 0,
+            alertmanager: 0,
+            exporter: 0,
         };
         identity.save(layout)?;
         Ok(identity)
@@ -77,10 +91,25 @@ impl Identity {
     ) -> Result<(), LocalError> {
         let config = &desired.config;
         let (first, wanted) = (&config.local.ports, config.api.metrics_port);
-        let served = claims.serves(self.metrics).then_some(self.metrics);
-        let candidates = served.into_iter().chain([wanted, self.metrics]);
-        let metrics = candidates.into_iter().find(|&port| claims.keep(port));
-        self.metrics = metrics.map_or_else(|| claims.next(wanted, "the API's metrics"), Ok)?;
+        fit_one(&mut self.metrics, wanted, "the API's metrics", claims)?;
+        if config.webhook.runs() {
+            fit_one(&mut self.webhook, first.webhook, "the webhook", claims)?;
+        }
+        if desired.monitoring.is_some() {
+            fit_one(&mut self.prometheus, first.prometheus, "prometheus", claims)?;
+            fit_one(
+                &mut self.alertmanager,
+                first.alertmanager,
+                "alertmanager",
+                claims,
+            )?;
+            fit_one(
+                &mut self.exporter,
+                first.metrics,
+                "the supervisor's metrics",
+                claims,
+            )?;
+        }
         let mut fit = |kept: &[u16], count: u32, first: u16, what: &str| {
             (0..count as usize)
                 .map(|index| match kept.get(index) {
@@ -98,6 +127,15 @@ impl Identity {
         )?;
         Ok(())
     }
+}
+
+/// A port that is served already stays; else the wanted one, the one from before, or the next that is free.
+fn fit_one(port: &mut u16, wanted: u16, what: &str, claims: &mut Claims) -> Result<(), LocalError> {
+    let served = claims.serves(*port).then_some(*port);
+    let candidates = served.into_iter().chain([wanted, *port]);
+    let found = candidates.into_iter().find(|&port| claims.keep(port));
+    *port = found.map_or_else(|| claims.next(wanted, what), Ok)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -121,6 +159,10 @@ mod tests {
             redis,
             sentinels: Vec::new(),
             metrics: 0,
+            webhook: 0,
+            prometheus: 0,
+            alertmanager: 0,
+            exporter: 0,
         }
     }
 

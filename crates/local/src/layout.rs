@@ -70,6 +70,16 @@ impl Layout {
         self.dir.join("secrets")
     }
 
+    /// The bearer token that the webhook asks for.
+    pub fn webhook_token(&self) -> PathBuf {
+        self.secrets().join("webhook-bearer")
+    }
+
+    /// Where the files of a `ConfigMap` lie that pods mount.
+    pub(crate) fn mounted(&self, config_map: &str) -> PathBuf {
+        self.dir.join("config").join(config_map)
+    }
+
     /// The log of a pod, a server (`redis-0`), the `proxy` or the `supervisor`.
     pub fn log(&self, name: &str) -> PathBuf {
         self.dir.join("logs").join(format!("{name}.log"))

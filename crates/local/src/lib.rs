@@ -15,6 +15,7 @@ mod identity;
 mod journal;
 mod layout;
 mod logs;
+mod monitoring;
 mod pod;
 mod ports;
 mod programs;
@@ -33,6 +34,7 @@ use std::path::Path;
 pub use desired::{Desired, Request, UpOutcome};
 pub use error::LocalError;
 pub use layout::{Layout, log_tail};
+pub use monitoring::Monitoring;
 pub use state::{
     Endpoints, MetricState, Phase, PodPhase, PodState, RedisState, STATE_VERSION, ScalerState,
     ServerState, StackState, WorkloadState,

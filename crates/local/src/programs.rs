@@ -18,11 +18,33 @@ pub(crate) struct Programs {
     pub(crate) redis_server: PathBuf,
     /// The Sentinel's program, and the arguments that follow the configuration file.
     pub(crate) sentinel: (PathBuf, Vec<OsString>),
+    /// Where the stack is monitored.
+    pub(crate) monitoring: Option<MonitoringPrograms>,
+}
+
+/// What watches the stack.
+#[derive(Debug, Clone)]
+pub(crate) struct MonitoringPrograms {
+    pub(crate) prometheus: PathBuf,
+    pub(crate) alertmanager: PathBuf,
 }
 
 impl Programs {
     /// Finds them: the configured ones, else Redis, else Valkey.
     pub(crate) fn find(config: &Config) -> Result<Self, LocalError> {
+        let (redis_server, sentinel) = Self::of_redis(config)?;
+        Ok(Self {
+            redis_server,
+            sentinel: (sentinel, vec!["--sentinel".into()]),
+            monitoring: config
+                .is_monitored()
+                .then(|| Self::of_monitoring(config))
+                .transpose()?,
+        })
+    }
+
+    /// Servers and Sentinels.
+    pub(crate) fn of_redis(config: &Config) -> Result<(PathBuf, PathBuf), LocalError> {
         let names = &config.local.programs;
         let redis_server = match &names.redis_server {
             Some(name) => find(name),
@@ -36,9 +58,37 @@ impl Programs {
             // The server program is a Sentinel as well.
             None => redis_server.clone(),
         };
-        Ok(Self {
-            redis_server,
-            sentinel: (sentinel, vec!["--sentinel".into()]),
+        Ok((redis_server, sentinel))
+    }
+
+    /// Prometheus and Alertmanager: the configured ones, else those of this machine under the names that Debian and their makers
+    /// give them.
+    pub(crate) fn of_monitoring(config: &Config) -> Result<MonitoringPrograms, LocalError> {
+        let names = &config.local.programs;
+        let get = |named: &Option<String>, usual: &[&str], what: &str, key: &str| {
+            let cure = format!(
+                "install it: `apt-get install {}`, or set local.programs.{key}; `monitoring.profile: none` does without",
+                usual[0]
+            );
+            match named {
+                Some(name) => find(name),
+                None => find_first(usual),
+            }
+            .map_err(|error| missing(what, error, &cure))
+        };
+        Ok(MonitoringPrograms {
+            prometheus: get(
+                &names.prometheus,
+                &["prometheus"],
+                "the monitoring",
+                "prometheus",
+            )?,
+            alertmanager: get(
+                &names.alertmanager,
+                &["prometheus-alertmanager", "alertmanager"],
+                "the monitoring",
+                "alertmanager",
+            )?,
         })
     }
 }
@@ -53,6 +103,7 @@ pub(crate) fn of_workload(
     let configured = match workload {
         "api" => config.local.programs.api.as_deref(),
         "worker" => config.local.programs.worker.as_deref(),
+        "webhook" => config.local.programs.webhook.as_deref(),
         _ => None,
     };
     let name = configured

@@ -48,3 +48,9 @@ pub(crate) fn password(path: &Path) -> Result<String, LocalError> {
     write_private(path, fresh.as_bytes())?;
     Ok(fresh)
 }
+
+/// A secret of the user's, without the line's end.
+pub(crate) fn given(path: &Path) -> Result<String, LocalError> {
+    let text = fs::read_to_string(path).map_err(fail("read", path))?;
+    Ok(text.trim().to_owned())
+}

@@ -35,6 +35,9 @@ pub struct StackState {
     pub redis: RedisState,
     /// The process behind the service ports.
     pub proxy: Option<ServerState>,
+    /// Prometheus and Alertmanager, where the stack is monitored.
+    #[serde(default)]
+    pub monitoring: Vec<ServerState>,
     /// The Deployments by name.
     pub workloads: BTreeMap<String, WorkloadState>,
     /// The autoscalers by `kind/name`: `ScaledObject/worker`, `HorizontalPodAutoscaler/keda-hpa-worker`, `HorizontalPodAutoscaler/api`.
@@ -72,6 +75,15 @@ pub struct Endpoints {
     pub redis_password_file: PathBuf,
     /// File with the password of the Sentinels.
     pub sentinel_password_file: PathBuf,
+    /// Prometheus, where it belongs to the stack.
+    #[serde(default)]
+    pub prometheus: Option<String>,
+    /// Alertmanager, where it belongs to the stack.
+    #[serde(default)]
+    pub alertmanager: Option<String>,
+    /// The Service `webhook`, where it belongs to the stack.
+    #[serde(default)]
+    pub webhook: Option<String>,
 }
 
 /// Redis as the Sentinels see it.
@@ -96,13 +108,13 @@ pub struct RedisState {
 /// One process that is not a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerState {
-    /// `redis-0`, `sentinel-2`, `proxy`; also the name of its log file.
+    /// `redis-0`, `sentinel-2`, `proxy`, `prometheus`; also the name of its log file.
     pub name: String,
     /// The process, while it runs.
     pub process: Option<ProcId>,
     /// Its port.
     pub port: u16,
-    /// `master`, `replica`, `sentinel`, `proxy`, or empty while unknown.
+    /// `master`, `replica`, `sentinel`, `proxy`, `monitoring`, or empty while unknown.
     pub role: String,
     /// Whether it answers and does its job.
     pub ready: bool,
@@ -217,6 +229,15 @@ pub struct ScalerState {
     pub created_at: u64,
     /// Why its readings cannot be trusted, where they cannot.
     pub error: Option<String>,
+    /// How often that was so.
+    #[serde(default)]
+    pub errors: u64,
+    /// `ScaledObject`: whether its annotations pause it.
+    #[serde(default)]
+    pub paused: bool,
+    /// `HorizontalPodAutoscaler`: its conditions, and whether each holds.
+    #[serde(default)]
+    pub conditions: BTreeMap<String, bool>,
 }
 
 /// One reading of one metric.
@@ -241,6 +262,7 @@ impl StackState {
             .iter()
             .chain(&self.redis.sentinels)
             .chain(&self.proxy)
+            .chain(&self.monitoring)
             .filter_map(|server| Some((server.name.clone(), server.process?)));
         let pods = self
             .workloads

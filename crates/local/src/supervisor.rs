@@ -28,7 +28,7 @@ use crate::scale::hpa::Syncer;
 use crate::scale::keda::Operator;
 use crate::scale::meter::Meter;
 use crate::workload::{self, Workload};
-use crate::{LocalError, Phase, StackState, logs, proxy};
+use crate::{LocalError, Phase, StackState, logs, monitoring, proxy};
 
 /// How often ends and beginnings that nobody reports are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -42,6 +42,8 @@ struct Running {
     scalers: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     proxy: (CancellationToken, JoinHandle<()>),
+    /// Prometheus and Alertmanager.
+    watchers: Vec<(CancellationToken, JoinHandle<()>)>,
     fleet: Option<Fleet>,
 }
 
@@ -114,7 +116,7 @@ impl Running {
     ) -> Self {
         let local = &context.config.local.logs;
         let board = Arc::clone(&context.board);
-        let helpers = vec![
+        let mut helpers = vec![
             tokio::spawn(async move { board.keep_written().await }),
             tokio::spawn(logs::keep_small(
                 context.layout.clone(),
@@ -125,6 +127,19 @@ impl Running {
             tokio::spawn(look_after(Arc::clone(&context))),
         ];
         let proxy = fleet::keep(&context, Server::Proxy, None);
+        let mut watchers = Vec::new();
+        if desired.monitoring.is_some() {
+            helpers.push(tokio::spawn(monitoring::files::keep_targets(Arc::clone(
+                &context,
+            ))));
+            helpers.push(tokio::spawn(monitoring::exporter::serve(Arc::clone(
+                &context,
+            ))));
+            helpers.push(tokio::spawn(monitoring::observe(Arc::clone(&context))));
+            let all = 0..monitoring::NAMES.len();
+            watchers
+                .extend(all.map(|index| fleet::keep(&context, Server::Monitoring(index), None)));
+        }
         Self {
             desired: watch::Sender::new(Arc::new(desired)),
             templates: templates
@@ -135,6 +150,7 @@ impl Running {
             scalers: Vec::new(),
             helpers,
             proxy,
+            watchers,
             fleet: None,
             context,
         }
@@ -228,7 +244,7 @@ impl Running {
         };
         let hash = desired.hash();
         for deployment in &desired.deployments {
-            let template = Template::of(deployment, &desired.config)?;
+            let template = Template::of(deployment, &desired)?;
             if let Some(sender) = self.templates.get(&template.workload) {
                 sender.send_if_modified(|old| {
                     let changed = **old != template;
@@ -239,6 +255,7 @@ impl Running {
                 });
             }
         }
+        self.reload_monitoring(&desired)?;
         self.desired.send_replace(Arc::new(desired));
         self.context
             .board
@@ -254,6 +271,25 @@ impl Running {
             state.desired_hash = hash;
             state.problem = None;
         });
+        Ok(())
+    }
+
+    /// Other rules or routes: both read their files again.
+    fn reload_monitoring(&self, desired: &Desired) -> Result<(), LocalError> {
+        let Some(given) = &desired.monitoring else {
+            return Ok(());
+        };
+        if self.desired.borrow().monitoring.as_ref() == Some(given) {
+            return Ok(());
+        }
+        monitoring::files::write(&self.context, given)?;
+        let running = self.context.board.read(|state| {
+            let all = state.monitoring.iter();
+            all.filter_map(|it| it.process).collect::<Vec<_>>()
+        });
+        for process in running {
+            process.signal(kedactl_exec::Signal::HUP)?;
+        }
         Ok(())
     }
 }
@@ -283,7 +319,14 @@ async fn look_after(context: Arc<Context>) {
 }
 
 fn keeps_log(alive: &[(String, kedactl_exec::ProcId)], name: &str) -> bool {
-    let server = ["redis-", "sentinel-", "proxy", "supervisor"];
+    let server = [
+        "redis-",
+        "sentinel-",
+        "proxy",
+        "supervisor",
+        "prometheus",
+        "alertmanager",
+    ];
     server.iter().any(|prefix| name.starts_with(prefix))
         || alive.iter().any(|(found, _)| found == name)
 }
@@ -311,6 +354,14 @@ pub(crate) fn unready(state: &StackState) -> Option<(String, String)> {
             proxy.name.clone(),
             "the service ports are not served".to_owned(),
         ));
+    }
+    if let Some(server) = state.monitoring.iter().find(|server| !server.ready) {
+        let last = server.last_exit.as_ref();
+        let how = last.map_or_else(
+            || "it does not answer yet".to_owned(),
+            |how| format!("it ended: {how}"),
+        );
+        return Some((server.name.clone(), how));
     }
     state.workloads.iter().find_map(|(name, workload)| {
         let least = state

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kedactl_autoscale::hpa::{HpaOptions, HpaSpec};
 use kedactl_autoscale::keda::{KedaLoop, KedaOptions};
+use kedactl_config::Config;
 use kedactl_exec::{ProcId, Signal, procfs};
 use kedactl_plan::{Sink, Step};
 use tokio::time::{Instant, sleep};
@@ -18,7 +19,7 @@ use crate::pod::template::Template;
 use crate::programs::Programs;
 use crate::scale::trigger;
 use crate::supervisor::unready;
-use crate::{LocalError, Phase, StackState, log_tail, ports, read_state};
+use crate::{LocalError, Phase, StackState, log_tail, ports, read_state, secrets};
 
 /// How often the state is read while waiting.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -75,11 +76,16 @@ pub(crate) async fn up(request: &Request, events: &dyn Sink) -> Result<UpOutcome
 }
 
 fn outcome(layout: &Layout, desired: &Desired, changed: bool) -> Result<UpOutcome, LocalError> {
-    let metrics = read_state(layout.dir())?.map(|state| state.endpoints.api_metrics);
+    let ends = read_state(layout.dir())?
+        .map(|state| state.endpoints)
+        .unwrap_or_default();
+    let url = |address: String| format!("http://{address}");
     Ok(UpOutcome {
         changed,
         api_url: format!("http://127.0.0.1:{}", desired.config.api.port),
-        metrics_url: format!("http://{}", metrics.unwrap_or_default()),
+        metrics_url: url(ends.api_metrics),
+        prometheus_url: ends.prometheus.map(url),
+        alertmanager_url: ends.alertmanager.map(url),
     })
 }
 
@@ -103,6 +109,7 @@ fn needs_restart(old: &Desired, new: &Desired) -> bool {
             config.local.clone(),
             config.api.port,
             config.api.metrics_port,
+            (config.webhook.runs(), desired.monitoring.is_some()),
             names(
                 desired
                     .deployments
@@ -144,7 +151,7 @@ fn look(desired: &Desired) -> Result<(), LocalError> {
     let config = &desired.config;
     Programs::find(config)?;
     for deployment in &desired.deployments {
-        Template::of(deployment, config)?;
+        Template::of(deployment, desired)?;
     }
     desired.scaled_objects.iter().try_for_each(trigger::check)?;
     for object in &desired.scaled_objects {
@@ -156,6 +163,7 @@ fn look(desired: &Desired) -> Result<(), LocalError> {
         HpaSpec::from_hpa(object, &HpaOptions::default())
             .map_err(|error| refused("HorizontalPodAutoscaler", name, &error))?;
     }
+    bot_token(config)?;
     let redis = &config.redis;
     let unserved = [
         (
@@ -174,6 +182,33 @@ fn look(desired: &Desired) -> Result<(), LocalError> {
         });
     }
     Ok(())
+}
+
+/// The bot's token is a file of this machine; it is read when a pod is started.
+pub(crate) fn bot_token(config: &Config) -> Result<(), LocalError> {
+    let webhook = &config.webhook;
+    if !webhook.runs() {
+        return Ok(());
+    }
+    let Some(file) = &webhook.bot_token_file else {
+        return Err(LocalError::NoBotToken {
+            why: "webhook.botTokenFile is not set".to_owned(),
+        });
+    };
+    let why = match secrets::given(file) {
+        Ok(token) if !token.is_empty() => return Ok(()),
+        Ok(_) => format!("{} is empty", file.display()),
+        Err(error) => chain(&error),
+    };
+    Err(LocalError::NoBotToken { why })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 fn refused(kind: &str, name: &str, error: &dyn std::error::Error) -> LocalError {
@@ -234,7 +269,9 @@ async fn wait(
             step.done(
                 format!(
                     "{} servers and {pods} pods are ready",
-                    state.redis.servers.len() + state.redis.sentinels.len()
+                    state.redis.servers.len()
+                        + state.redis.sentinels.len()
+                        + state.monitoring.len()
                 ),
                 true,
             );

@@ -2,6 +2,7 @@
 //! Must not look into a state: whoever sends it shows it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use kedactl_alerts::telegram::Chat;
 use kedactl_alerts::{Key, Notification, Status};
@@ -65,6 +66,21 @@ impl GroupId {
     /// Its text, 24 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A text that names no group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a group has 24 hexadecimal digits")]
+pub struct NoGroupId;
+
+impl FromStr for GroupId {
+    type Err = NoGroupId;
+
+    fn from_str(text: &str) -> Result<Self, NoGroupId> {
+        let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+        let good = text.len() == 24 && text.bytes().all(hex);
+        good.then(|| Self(text.to_owned())).ok_or(NoGroupId)
     }
 }
 

@@ -5,14 +5,16 @@
 
 mod accept;
 mod error;
+mod find;
 mod lane;
 mod look;
 mod outbox;
 mod reply;
 mod send;
 
-pub use accept::{Accepted, Entry, GroupId, State};
+pub use accept::{Accepted, Entry, GroupId, NoGroupId, State};
 pub use error::OutboxError;
+pub use find::Found;
 pub use look::{Depth, Kind, Row};
 pub use outbox::{Outbox, OutboxOptions};
 pub use send::{Claim, Outcome, Pace, Reported, Sender, Work};

@@ -26,7 +26,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
 });
 
 /// The prefix of every key; the braces keep them in one cluster slot.
-const PREFIX: &str = "ka:{outbox}";
+pub(crate) const PREFIX: &str = "ka:{outbox}";
 
 /// How things are kept and waited for.
 #[derive(Debug, Clone)]
@@ -97,6 +97,12 @@ impl Outbox {
 
     pub(crate) fn redis(&self) -> &Redis {
         &self.redis
+    }
+
+    /// Commands that only read, on a connection of their own.
+    pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, OutboxError> {
+        let mut channel = channel(&self.redis, Duration::ZERO);
+        Ok(channel.send(commands).await?)
     }
 
     /// One call on a connection of its own.

@@ -56,6 +56,14 @@ pub struct MasterView {
     pub append_only: bool,
     /// Why the file could not be written, where that is so.
     pub append_only_error: Option<String>,
+    /// Why it could not be rewritten, where that is so.
+    pub rewrite_error: Option<String>,
+    /// Why the snapshot could not be written, where that is so.
+    pub snapshot_error: Option<String>,
+    /// Connections of clients.
+    pub clients: u64,
+    /// Commands that it ran since it was started.
+    pub commands: u64,
 }
 
 impl MasterView {
@@ -189,7 +197,8 @@ fn read(addr: &HostPort, info: &str, min_replicas: Option<u32>) -> MasterView {
     let replicas = (0..number("connected_slaves"))
         .filter_map(|index| replica(&text(&format!("slave{index}")), offset))
         .collect();
-    let written = text("aof_last_write_status");
+    // `ok`, `err`, or nothing where a server does not say it.
+    let failed = |name: &str| Some(text(name)).filter(|it| !matches!(it.as_str(), "" | "ok"));
     MasterView {
         addr: addr.clone(),
         version: text("redis_version"),
@@ -199,7 +208,11 @@ fn read(addr: &HostPort, info: &str, min_replicas: Option<u32>) -> MasterView {
         max_memory: number("maxmemory"),
         at_the_limit: text("maxmemory_policy"),
         append_only: number("aof_enabled") == 1,
-        append_only_error: (!matches!(written.as_str(), "" | "ok")).then_some(written),
+        append_only_error: failed("aof_last_write_status"),
+        rewrite_error: failed("aof_last_bgrewrite_status"),
+        snapshot_error: failed("rdb_last_bgsave_status"),
+        clients: number("connected_clients"),
+        commands: number("total_commands_processed"),
     }
 }
 

@@ -5,16 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kedactl_config::{
     Config, ImagePullPolicy, LabelValue, PodSecurity, QueueKind, Resources, Strictness, Text,
+    Webhook,
 };
 use serde_json::{Map, Value as Json, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::reasons;
 
 /// The names that a template may use.
 pub(crate) fn of(config: &Config) -> Json {
     let mut context = serde_json::to_value(config).unwrap_or_default();
-    let computed = json!({
+    let mut computed = json!({
         "ownQueue": config.queue.kind == QueueKind::Kedactl,
+        "monitored": config.is_monitored(),
+        "alertmanager": config.alertmanager_address(),
         "listName": config.list_name(),
         "listLength": config.list_length(),
         "idle": config.worker.autoscaling.idle_replicas.is_some(),
@@ -58,10 +62,53 @@ pub(crate) fn of(config: &Config) -> Json {
             probed: config.queue.kind == QueueKind::Kedactl,
         }),
     });
+    computed["webhook"] = webhook(config);
     if let Some(context) = context.as_object_mut() {
         context.insert("computed".into(), computed);
     }
     context
+}
+
+/// The webhook: its file of routes as it reads it, and the Secrets that it and Alertmanager share.
+fn webhook(config: &Config) -> Json {
+    let webhook = &config.webhook;
+    let mut pod_annotations = scraped(config, webhook.metrics_port);
+    pod_annotations.retain(|key, _| key.starts_with("prometheus.io/"));
+    pod_annotations.extend(annotations(&webhook.pod_annotations));
+    let routes = webhook_routes(webhook);
+    // A pod reads its routes once: others are other pods.
+    let digest = Sha256::digest(routes.as_bytes());
+    let digest = digest[..8]
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    pod_annotations.insert("kedactl.io/routes".into(), digest.into());
+    let mut it = component(
+        config,
+        &Workload {
+            name: "webhook",
+            image: &webhook.image,
+            pull: webhook.image_pull_policy,
+            pod_labels: &webhook.pod_labels,
+            pod_annotations,
+            resources: &webhook.resources,
+            max_unavailable: &webhook.max_unavailable,
+            spread: webhook.spread,
+            probed: true,
+        },
+    );
+    it["routes"] = routes.into();
+    it["tokenSecret"] = Webhook::TOKEN_SECRET.into();
+    it["tokenKey"] = Webhook::TOKEN_KEY.into();
+    it
+}
+
+/// The file of routes, as the webhook reads it.
+pub fn webhook_routes(webhook: &Webhook) -> String {
+    let mut file = json!({ "routes": webhook.routes });
+    if let Some(operators) = &webhook.operators {
+        file["operators"] = json!(operators);
+    }
+    file.to_string()
 }
 
 /// Labels or annotations.

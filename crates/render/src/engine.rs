@@ -14,6 +14,29 @@ pub(crate) fn render(
     config: &Config,
     wanted: &[&str],
 ) -> Result<Vec<(String, String)>, RenderError> {
+    with(templates, context::of(config), wanted)
+}
+
+/// The same for one template, with more under one more name of `computed`.
+pub(crate) fn render_with(
+    templates: &Templates,
+    config: &Config,
+    (name, more): (&str, Json),
+    wanted: &str,
+) -> Result<String, RenderError> {
+    let mut context = context::of(config);
+    if let Some(computed) = context.get_mut("computed").and_then(Json::as_object_mut) {
+        computed.insert(name.to_owned(), more);
+    }
+    let rendered = with(templates, context, &[wanted])?;
+    Ok(rendered.into_iter().map(|(_, text)| text).collect())
+}
+
+fn with(
+    templates: &Templates,
+    context: Json,
+    wanted: &[&str],
+) -> Result<Vec<(String, String)>, RenderError> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
     engine.register_escape_fn(handlebars::no_escape);
@@ -23,7 +46,6 @@ pub(crate) fn render(
             .register_template_string(name, text)
             .map_err(|error| not_a_template(name, &error))?;
     }
-    let context = context::of(config);
     let mut known: Vec<String> = templates.names().map(str::to_owned).collect();
     names(&context, "", &mut known);
     let one = |name: &&str| match engine.render(name, &context) {

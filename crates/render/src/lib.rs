@@ -7,6 +7,7 @@ mod documents;
 mod engine;
 mod error;
 mod helpers;
+pub mod monitoring;
 mod object;
 mod reasons;
 mod references;
@@ -15,7 +16,7 @@ mod strict;
 mod templates;
 mod trigger;
 
-pub use context::redis_addresses;
+pub use context::{redis_addresses, webhook_routes};
 pub use error::{Place, RenderError};
 pub use object::{Manifests, Object, Rendered};
 pub use release::release_values;

@@ -11,12 +11,13 @@ use crate::error::Place;
 use crate::{Manifests, RenderError, documents, engine, references};
 
 /// Name and text of every file of `templates/`. Those that end in `.yaml.hbs` are manifests, below `releases/` values of
-/// charts; the others are parts of them.
+/// charts, below `monitoring/` the configuration of Prometheus and Alertmanager; the others are parts of them.
 pub const TEMPLATES: &[(&str, &str)] = &[
     (
         "api.yaml.hbs",
         include_str!("../../../templates/api.yaml.hbs"),
     ),
+    ("egress.hbs", include_str!("../../../templates/egress.hbs")),
     (
         "from-monitoring.hbs",
         include_str!("../../../templates/from-monitoring.hbs"),
@@ -24,6 +25,42 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     (
         "ingress.yaml.hbs",
         include_str!("../../../templates/ingress.yaml.hbs"),
+    ),
+    (
+        "monitoring/alertmanager.yaml.hbs",
+        include_str!("../../../templates/monitoring/alertmanager.yaml.hbs"),
+    ),
+    (
+        "monitoring/rules.yaml.hbs",
+        include_str!("../../../templates/monitoring/rules.yaml.hbs"),
+    ),
+    (
+        "monitoring/rules/api.hbs",
+        include_str!("../../../templates/monitoring/rules/api.hbs"),
+    ),
+    (
+        "monitoring/rules/autoscaling.hbs",
+        include_str!("../../../templates/monitoring/rules/autoscaling.hbs"),
+    ),
+    (
+        "monitoring/rules/queue.hbs",
+        include_str!("../../../templates/monitoring/rules/queue.hbs"),
+    ),
+    (
+        "monitoring/rules/redis.hbs",
+        include_str!("../../../templates/monitoring/rules/redis.hbs"),
+    ),
+    (
+        "monitoring/rules/watch.hbs",
+        include_str!("../../../templates/monitoring/rules/watch.hbs"),
+    ),
+    (
+        "monitoring/rules/webhook.hbs",
+        include_str!("../../../templates/monitoring/rules/webhook.hbs"),
+    ),
+    (
+        "monitoring/rules/workers.hbs",
+        include_str!("../../../templates/monitoring/rules/workers.hbs"),
     ),
     (
         "namespace.yaml.hbs",
@@ -57,6 +94,10 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     (
         "releases/redis/own.yaml.hbs",
         include_str!("../../../templates/releases/redis/own.yaml.hbs"),
+    ),
+    (
+        "webhook.yaml.hbs",
+        include_str!("../../../templates/webhook.yaml.hbs"),
     ),
     (
         "worker.yaml.hbs",

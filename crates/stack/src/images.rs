@@ -104,6 +104,7 @@ fn name(
     match which {
         BuiltImage::Api => config.api.image = name,
         BuiltImage::Worker => config.worker.image = name,
+        BuiltImage::Webhook => config.webhook.image = name,
         BuiltImage::Redis => config.redis.image = Some(name),
     }
     Ok(())
@@ -168,6 +169,7 @@ fn specs(config: &Config, images: &Path) -> Result<Vec<(BuiltImage, Spec)>, Stac
                 Some(recipe) => recipe::spec(recipe, images)?,
                 None => ours(Service::Worker, &programs.worker)?,
             },
+            BuiltImage::Webhook => ours(Service::Webhook, &programs.webhook)?,
             BuiltImage::Redis => redis(find)?,
         };
         all.push((*which, spec));

@@ -97,11 +97,16 @@ impl Live {
 
     /// One who looks into its queues, once a master is there.
     pub async fn inspector(&self) -> Result<Inspector, StackError> {
+        Ok(Inspector::new(self.ready_redis().await?))
+    }
+
+    /// A handle to its Redis, once a master is there; it is good for as long as this value is there.
+    pub async fn ready_redis(&self) -> Result<&Redis, StackError> {
         let redis = self.handle().await?;
-        if let Err(error) = redis.ready(MASTER_WITHIN).await {
-            return Err(StackError::of_queue(error, self.redis().await?));
+        match redis.ready(MASTER_WITHIN).await {
+            Ok(()) => Ok(redis),
+            Err(error) => Err(StackError::of_queue(error, self.redis().await?)),
         }
-        Ok(Inspector::new(redis))
     }
 
     /// Everything in its namespaces as texts, for whoever looks when the cluster is gone.

@@ -17,6 +17,9 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
                 Some(recipe) => recipe::lookup(recipe)?,
                 None => service(Service::Worker, programs.worker.as_deref(), "worker")?,
             },
+            BuiltImage::Webhook => {
+                service(Service::Webhook, programs.webhook.as_deref(), "webhook")?
+            }
             BuiltImage::Redis => drop(redis(of_redis)?),
         }
     }

@@ -232,6 +232,7 @@ pub async fn up(
     if request.bundle.is_none() {
         programs::to_build(&request.config)?;
     }
+    secrets::bot_token(&request.config)?;
     programs::to_deliver(&request.config, request.way()?)?;
     let results = Results::default();
     let report = Box::pin(job.graph(&results).run(sink, control)).await?;

@@ -42,6 +42,7 @@ pub use proxy::serve;
 pub use publish::MANAGER;
 pub use road::{Carried, Dial, DialError, Dialing, Held, Link, Road};
 pub use sessions::Stream;
+pub use slices::pods_of;
 pub use spec::{Mode, Spec, Wanted};
 pub use status::{Route, ServiceStatus, Status};
 pub use tunnel::{Ended, Tunnel};

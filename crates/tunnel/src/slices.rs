@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::TunnelError;
 use crate::pool::Endpoint;
 use crate::road::Road;
 
@@ -71,6 +73,29 @@ pub(crate) async fn follow(
             port.road.pool.set(ready.collect());
         }
     }
+}
+
+/// The pods that take connections on a Service's port now, by the name of the port.
+///
+/// # Errors
+/// The API server refuses, or does not answer.
+pub async fn pods_of(
+    client: &Client,
+    namespace: &str,
+    service: &str,
+    port_name: &str,
+) -> Result<Vec<Endpoint>, TunnelError> {
+    let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
+    let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+    let slices = api.list(&of_service).await;
+    let slices = slices.map_err(|source| TunnelError::Api {
+        what: format!("list the pods of service {service} in namespace {namespace}"),
+        source: Box::new(source),
+    })?;
+    Ok(slices
+        .iter()
+        .flat_map(|slice| ready(slice, port_name))
+        .collect())
 }
 
 /// The pods of a slice that take connections on the named port.

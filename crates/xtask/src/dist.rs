@@ -12,7 +12,12 @@ use anyhow::{Context as _, bail};
 use flate2::{Compression, GzBuilder};
 use kedactl_images::{Digest, bill_of_programs};
 
-const PROGRAMS: [&str; 3] = ["kedactl", "kedactl-api", "kedactl-worker"];
+const PROGRAMS: [&str; 4] = [
+    "kedactl",
+    "kedactl-api",
+    "kedactl-worker",
+    "kedactl-webhook",
+];
 const DOCUMENTS: [&str; 4] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",

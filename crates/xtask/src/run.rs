@@ -16,6 +16,8 @@ pub(crate) fn program(name: &str, profile: &str, args: &[String]) -> anyhow::Res
         "--bin",
         "kedactl-worker",
         "--bin",
+        "kedactl-webhook",
+        "--bin",
         name,
     ];
     let build = [&["build", "--locked", "--profile", profile], &bins[..]].concat();

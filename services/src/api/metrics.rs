@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::redis_watch::RedisGauges;
 use crate::metrics::{DestinationLabel, HistogramFamily, PerQueue, QueueGauges, latency};
 
 /// Labels of OpenTelemetry's HTTP server metrics; the route is a template, never a path.
@@ -36,6 +37,7 @@ pub struct RefusedLabel {
 pub struct ApiMetrics {
     pub registry: Registry,
     pub queues: QueueGauges,
+    pub(super) redis: RedisGauges,
     pub sent: PerQueue,
     pub refused: Family<RefusedLabel, Counter>,
     pub duplicates: Counter,
@@ -89,6 +91,8 @@ impl Default for ApiMetrics {
         r.register("http_server_open_connections", "Connections", open.clone());
         let queues = QueueGauges::default();
         queues.register(r);
+        let redis = RedisGauges::default();
+        redis.register(r);
         let accepted = requests.get_or_create_owned(&RequestLabels {
             http_request_method: "POST",
             http_route: "/v1/tasks".to_owned(),
@@ -98,6 +102,7 @@ impl Default for ApiMetrics {
         Self {
             registry,
             queues,
+            redis,
             sent,
             refused,
             duplicates,

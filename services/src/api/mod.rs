@@ -13,6 +13,7 @@ pub(crate) mod parse;
 mod problem;
 mod process;
 mod queues;
+mod redis_watch;
 mod router;
 mod schedule;
 mod state;

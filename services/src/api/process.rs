@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::redis_watch;
 use super::router::{admin, answer, app};
 use super::state::ApiState;
 use crate::events::Draining;
@@ -61,6 +62,7 @@ pub async fn run(
     });
     // Delayed tasks must become visible to KEDA while there is no worker: so the API keeps the schedule too.
     tokio::spawn(Scheduler::new(&state.redis, SchedulerOptions::default()).run(background.clone()));
+    tokio::spawn(redis_watch::watch(state.clone(), background.clone()));
     let serving_metrics = tokio::spawn(routed(metrics, admin(state.clone()), background.clone()));
     let serving = tokio::spawn({
         let (state, router) = (state.clone(), app(state.clone()));

@@ -31,6 +31,8 @@ pub struct Inner {
     pub shutdown: Shutdown,
     pub open: Arc<AtomicUsize>,
     pub queues_read: tokio::sync::Mutex<Option<Instant>>,
+    /// Somebody asked for metrics.
+    pub scraped: tokio::sync::Notify,
     active: AtomicUsize,
     overloaded: AtomicBool,
 }
@@ -60,6 +62,7 @@ impl ApiState {
             metrics: ApiMetrics::default(),
             open: Arc::default(),
             queues_read: tokio::sync::Mutex::default(),
+            scraped: tokio::sync::Notify::new(),
             active: AtomicUsize::new(0),
             overloaded: AtomicBool::new(false),
             settings,

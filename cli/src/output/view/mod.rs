@@ -2,6 +2,7 @@
 //!
 //! Nothing here may fetch or decide; values come in, text goes out.
 
+pub(crate) mod alerts;
 pub(crate) mod bundle;
 pub(crate) mod charts;
 pub(crate) mod decisions;

@@ -1,5 +1,5 @@
-//! Secrets whose content is made here, once, and never again.
-//! Must not replace a value that is there, and must not let one out but to who asks for it by name.
+//! Secrets whose content is made here, once, and never again, or is the user's.
+//! Must not replace a value that is there but by one that the user gave to be in its place, and must not let one out but to who asks for it by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +20,8 @@ pub enum Wanted {
     Random(usize),
     /// A value that the user gave.
     Given(String),
+    /// A value that the user gave, and that takes the place of another.
+    Exactly(String),
 }
 
 impl fmt::Debug for Wanted {
@@ -27,6 +29,7 @@ impl fmt::Debug for Wanted {
         match self {
             Self::Random(length) => write!(f, "Random({length})"),
             Self::Given(value) => write!(f, "Given({} B)", value.len()),
+            Self::Exactly(value) => write!(f, "Exactly({} B)", value.len()),
         }
     }
 }
@@ -36,13 +39,13 @@ impl fmt::Debug for Wanted {
 pub enum Made {
     /// The Secret is new.
     Created,
-    /// Some keys were missing and are there now.
+    /// Some keys were missing, or had another value than they must have.
     Completed,
     /// Everything was there.
     Unchanged,
 }
 
-/// Makes sure that a Secret has every key. What is there stays as it is, also where another value is given.
+/// Makes sure that a Secret has every key. What is there stays as it is, but for what is to be [`Wanted::Exactly`] something.
 /// The reference belongs into `kept` of [`crate::Run::begin`].
 pub async fn ensure_secret(
     cluster: &Cluster,
@@ -91,9 +94,13 @@ async fn complete(
     live: &Json,
     wanted: &BTreeMap<String, Wanted>,
 ) -> Result<Made, Error> {
-    let missing = wanted
-        .iter()
-        .filter(|(key, _)| live["data"].get(key.as_str()).is_none());
+    let missing = wanted.iter().filter(|(key, wanted)| {
+        let there = live["data"].get(key.as_str());
+        match wanted {
+            Wanted::Exactly(value) => there != Some(&json!(ByteString(value.clone().into_bytes()))),
+            Wanted::Random(_) | Wanted::Given(_) => there.is_none(),
+        }
+    });
     let data = data(missing)?;
     if data.as_object().is_none_or(serde_json::Map::is_empty) {
         return Ok(Made::Unchanged);
@@ -108,7 +115,7 @@ fn data<'a>(wanted: impl Iterator<Item = (&'a String, &'a Wanted)>) -> Result<Js
     let mut data = json!({});
     for (key, value) in wanted {
         let value = match value {
-            Wanted::Given(value) => value.clone(),
+            Wanted::Given(value) | Wanted::Exactly(value) => value.clone(),
             Wanted::Random(length) => random(*length)?,
         };
         data[key] = json!(ByteString(value.into_bytes()));

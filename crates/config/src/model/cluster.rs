@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::{AlertRules, Alerts, Text};
 
 /// The `Ingress` `api`. Always with TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +76,10 @@ pub struct Monitoring {
     /// Namespace of the monitoring, whose pods alone may reach the metrics ports; absent: `<namespace>-monitoring`
     #[schemars(extend("format" = "dns-label"))]
     pub namespace: String,
+    /// Thresholds of the alert rules
+    pub rules: AlertRules,
+    /// How Alertmanager groups, repeats and routes what fires
+    pub alerts: Alerts,
 }
 
 /// The Pod Security Standard that a namespace enforces.

@@ -20,6 +20,12 @@ pub struct Local {
     /// Seconds over which the CPU of a process is averaged (metrics-server's resolution)
     #[schemars(range(min = 1, max = 300))]
     pub cpu_window_seconds: u32,
+    /// Seconds between two looks of Prometheus, and between two evaluations of its rules
+    #[schemars(range(min = 1, max = 300))]
+    pub scrape_seconds: u32,
+    /// Hours for which Prometheus keeps what it saw
+    #[schemars(range(min = 1, max = 8784))]
+    pub retention_hours: u32,
     /// First ports to try
     pub ports: LocalPorts,
     /// Programs to run; absent: found beside `kedactl` or on the search path
@@ -40,6 +46,18 @@ pub struct LocalPorts {
     /// Of the Sentinels
     #[schemars(range(min = 1024))]
     pub sentinel: u16,
+    /// Of Prometheus
+    #[schemars(range(min = 1024))]
+    pub prometheus: u16,
+    /// Of Alertmanager
+    #[schemars(range(min = 1024))]
+    pub alertmanager: u16,
+    /// Of the webhook
+    #[schemars(range(min = 1024))]
+    pub webhook: u16,
+    /// Of what the supervisor says about pods and autoscalers
+    #[schemars(range(min = 1024))]
+    pub metrics: u16,
 }
 
 /// Paths of programs.
@@ -54,6 +72,18 @@ pub struct LocalPrograms {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub worker: Option<String>,
+    /// The webhook
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub webhook: Option<String>,
+    /// Prometheus
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub prometheus: Option<String>,
+    /// Alertmanager
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub alertmanager: Option<String>,
     /// redis-server or valkey-server
     #[serde(default)]
     #[schemars(length(min = 1))]

@@ -3,10 +3,12 @@
 
 mod cluster;
 mod local;
+mod monitoring;
 mod platform;
 mod redis;
 mod release;
 mod scaling;
+mod webhook;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, PodSecurity, Strictness};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
+pub use monitoring::{
+    AlertRoute, AlertRules, Alerts, ApiRules, BudgetRules, LatencyBound, OutboxRules, QueueRules,
+    RedisRules, RestartRules, TaskRules, Watchdog,
+};
 pub use platform::{
     BuiltImage, ContainerRuntime, Delivery, Helm, ImagePrograms, Images, Kind, Minikube,
     PythonRecipe, Recipe, Recipes, TunnelMode, TunnelSettings,
@@ -30,6 +36,7 @@ pub use scaling::{
     ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,
     SelectPolicy, WorkerAutoscaling,
 };
+pub use webhook::{AlertChat, AlertTemplate, SecretKey, Webhook, WebhookRoute};
 pub use workload::{
     Api, Durability, ImagePullPolicy, Probe, Probes, ResourceList, Resources, ServiceType, Worker,
 };
@@ -74,6 +81,8 @@ pub struct Config {
     pub keda: Keda,
     /// Where the monitoring runs
     pub monitoring: Monitoring,
+    /// The way of alerts to Telegram
+    pub webhook: Webhook,
     /// Images that kedactl makes itself
     pub images: Images,
     /// The cluster of the provider `kind`

@@ -14,8 +14,8 @@ use super::{Config, QueueKind, Text};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Images {
-    /// What is made; tagged by content, it takes the place of api.image, worker.image and redis.image. A later layer that
-    /// names an image takes it off this list
+    /// What is made; tagged by content, it takes the place of api.image, worker.image, webhook.image and redis.image. A later
+    /// layer that names an image takes it off this list
     pub build: Vec<BuiltImage>,
     /// Registry to push to, `HOST[:PORT]/PATH`
     #[serde(default)]
@@ -122,6 +122,10 @@ pub struct ImagePrograms {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub worker: Option<String>,
+    /// The webhook
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub webhook: Option<String>,
 }
 
 /// An image that is made.
@@ -134,6 +138,8 @@ pub enum BuiltImage {
     Api,
     /// From `kedactl-worker`.
     Worker,
+    /// From `kedactl-webhook`.
+    Webhook,
     /// From this machine's redis-server, for clusters that can pull nothing.
     Redis,
 }
@@ -144,6 +150,7 @@ impl BuiltImage {
         match self {
             Self::Api => "api",
             Self::Worker => "worker",
+            Self::Webhook => "webhook",
             Self::Redis => "redis",
         }
     }

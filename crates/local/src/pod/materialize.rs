@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
+use kedactl_config::Webhook;
 use kedactl_exec::Spawn;
 
 use super::template::{Template, Text};
 use crate::context::Context;
 use crate::layout::{make_dir, write_private};
-use crate::{LocalError, ports};
+use crate::{LocalError, monitoring, ports, secrets};
 
 /// The variables of our own services that name Redis; what they hold in the manifest is replaced wherever it occurs.
 const SENTINELS: &str = "KEDACTL_REDIS_SENTINELS";
@@ -44,6 +45,7 @@ pub(crate) fn process(
     ports: &Ports,
 ) -> Result<Spawn, LocalError> {
     mount_secrets(template, context)?;
+    mount_files(template, context)?;
     let swaps = swaps(template, context, ports);
     let swap = |text: &str| {
         swaps
@@ -116,6 +118,11 @@ fn swaps(template: &Template, context: &Context, ports: &Ports) -> Vec<(String, 
         let directory = context.layout.secrets().join(&mount.secret);
         swaps.push((mount.path.clone(), directory.to_string_lossy().into_owned()));
     }
+    for mount in &template.config_mounts {
+        let directory = context.layout.mounted(&mount.config_map);
+        swaps.push((mount.path.clone(), directory.to_string_lossy().into_owned()));
+    }
+    swaps.extend(monitoring::files::swaps(context));
     for (name, number) in &template.ports {
         if let Some(port) = ports.get(name) {
             swaps.push((format!("0.0.0.0:{number}"), format!("127.0.0.1:{port}")));
@@ -140,6 +147,17 @@ fn mount_secrets(template: &Template, context: &Context) -> Result<(), LocalErro
     Ok(())
 }
 
+fn mount_files(template: &Template, context: &Context) -> Result<(), LocalError> {
+    for mount in &template.config_mounts {
+        let directory = context.layout.mounted(&mount.config_map);
+        make_dir(&directory)?;
+        for (file, text) in &mount.files {
+            write_if_other(&directory.join(file), text)?;
+        }
+    }
+    Ok(())
+}
+
 fn write_if_other(path: &Path, value: &str) -> Result<(), LocalError> {
     if std::fs::read(path).is_ok_and(|found| found == value.as_bytes()) {
         return Ok(());
@@ -147,16 +165,24 @@ fn write_if_other(path: &Path, value: &str) -> Result<(), LocalError> {
     write_private(path, value.as_bytes())
 }
 
-/// A key of the one Secret that is made here.
+/// A key of a Secret that is made here, or whose text a file of the user's has.
 pub(crate) fn secret_value(context: &Context, secret: &str, key: &str) -> Option<String> {
-    let known = &context.config.redis.secret;
-    if secret != known.name {
-        None
-    } else if key == known.password_key {
-        Some(context.redis_password.clone())
-    } else if key == known.sentinel_password_key {
-        Some(context.sentinel_password.clone())
-    } else {
-        None
+    let (redis, webhook) = (&context.config.redis.secret, &context.config.webhook);
+    if secret == redis.name {
+        return if key == redis.password_key {
+            Some(context.redis_password.clone())
+        } else if key == redis.sentinel_password_key {
+            Some(context.sentinel_password.clone())
+        } else {
+            None
+        };
     }
+    if secret == Webhook::TOKEN_SECRET && key == Webhook::TOKEN_KEY {
+        return Some(context.webhook_token.clone());
+    }
+    let bot = &webhook.bot_token_secret;
+    if secret == bot.name && key == bot.key {
+        return secrets::given(webhook.bot_token_file.as_deref()?).ok();
+    }
+    None
 }

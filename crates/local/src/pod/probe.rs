@@ -84,7 +84,7 @@ pub(crate) async fn act(
 }
 
 /// One GET; success is a status from 200 to 399, as for the kubelet.
-async fn get(port: u16, path: &str) -> Result<(), String> {
+pub(crate) async fn get(port: u16, path: &str) -> Result<(), String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))
         .await
         .map_err(|error| error.to_string())?;

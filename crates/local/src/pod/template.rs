@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Probe as ProbeSpec};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, ConfigMapVolumeSource, Container, EnvVar, KeyToPath, PodSpec, Probe as ProbeSpec,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kedactl_config::Config;
 use kedactl_exec::{Signal, signal_named};
 use serde::Serialize;
 
 use super::hooks::{PreStop, Probe};
-use crate::desired::digest;
+use crate::desired::{Desired, digest};
 use crate::{LocalError, programs};
 
 /// Kubernetes' default.
@@ -31,6 +32,8 @@ pub(crate) struct Template {
     pub(crate) ports: BTreeMap<String, u16>,
     /// Where Secrets are mounted.
     pub(crate) secret_mounts: Vec<SecretMount>,
+    /// Where `ConfigMaps` are mounted.
+    pub(crate) config_mounts: Vec<ConfigMount>,
     pub(crate) startup: Option<Probe>,
     pub(crate) readiness: Option<Probe>,
     pub(crate) liveness: Option<Probe>,
@@ -56,6 +59,17 @@ pub(crate) struct SecretMount {
     pub(crate) items: Vec<(String, String)>,
 }
 
+/// A `ConfigMap` as files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ConfigMount {
+    /// The directory that the manifest names.
+    pub(crate) path: String,
+    /// The `ConfigMap`.
+    pub(crate) config_map: String,
+    /// Files and their texts.
+    pub(crate) files: BTreeMap<String, String>,
+}
+
 /// The value of a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum Text {
@@ -78,7 +92,8 @@ pub(crate) enum Amount {
 
 impl Template {
     /// Reads a Deployment. `Err` names the first thing that a process of this machine cannot have.
-    pub(crate) fn of(deployment: &Deployment, config: &Config) -> Result<Self, LocalError> {
+    pub(crate) fn of(deployment: &Deployment, desired: &Desired) -> Result<Self, LocalError> {
+        let config = &desired.config;
         let workload = deployment.metadata.name.clone().unwrap_or_default();
         let refuse = |message: &str| refusal(&workload, message);
         let spec = deployment
@@ -126,6 +141,8 @@ impl Template {
                 .collect(),
             env: environment(container).map_err(&refuse)?,
             secret_mounts: secret_mounts(pod, container),
+            config_mounts: config_mounts(pod, container, desired)
+                .map_err(|message| refuse(&message))?,
             startup: probe(&container.startup_probe)?,
             readiness: probe(&container.readiness_probe)?,
             liveness: probe(&container.liveness_probe)?,
@@ -249,6 +266,51 @@ fn secret_mounts(pod: &PodSpec, container: &Container) -> Vec<SecretMount> {
         .collect()
 }
 
+fn config_mounts(
+    pod: &PodSpec,
+    container: &Container,
+    desired: &Desired,
+) -> Result<Vec<ConfigMount>, String> {
+    let volume = |name: &str| {
+        pod.volumes
+            .iter()
+            .flatten()
+            .find(|found| found.name == name)
+    };
+    let mounts = container.volume_mounts.iter().flatten();
+    let sources = mounts.filter_map(|mount| {
+        let source = volume(&mount.name)?.config_map.as_ref()?;
+        Some((mount.mount_path.trim_end_matches('/').to_owned(), source))
+    });
+    let mount = |(path, source): (String, &ConfigMapVolumeSource)| {
+        let named = |map: &&ConfigMap| map.metadata.name.as_deref() == Some(&source.name);
+        let map = desired.config_maps.iter().find(named);
+        let map = map.ok_or_else(|| {
+            format!(
+                "it mounts the ConfigMap {}, which is not there",
+                source.name
+            )
+        })?;
+        let texts = map.data.iter().flatten();
+        let files = match &source.items {
+            None => texts
+                .map(|(key, text)| (key.clone(), text.clone()))
+                .collect(),
+            Some(items) => {
+                let text = |key: &str| map.data.as_ref()?.get(key).cloned();
+                let item = |it: &KeyToPath| Some((it.path.clone(), text(&it.key)?));
+                items.iter().filter_map(item).collect()
+            }
+        };
+        Ok(ConfigMount {
+            path,
+            config_map: source.name.clone(),
+            files,
+        })
+    };
+    sources.map(mount).collect()
+}
+
 fn stop_signal(container: &Container) -> Result<String, &'static str> {
     let named = container
         .lifecycle
@@ -324,7 +386,10 @@ mod tests {
             "metadata": {"name": "mine"},
             "spec": {"selector": {}, "template": {"spec": {"containers": [container]}}},
         });
-        Template::of(&serde_json::from_value(deployment).unwrap(), &config)
+        Template::of(
+            &serde_json::from_value(deployment).unwrap(),
+            &Desired::new(config),
+        )
     }
 
     #[test]

@@ -45,29 +45,29 @@ impl Endpoints {
         services.any(|service| service.backends.contains_key(pod))
     }
 
-    /// The Services of the workload `api`: its ports `http` and `metrics`.
-    pub(crate) fn of(state: &StackState, api_port: u16, metrics_port: u16) -> Self {
-        let pods = || {
-            state
-                .workloads
-                .get("api")
-                .into_iter()
-                .flat_map(|workload| &workload.pods)
+    /// The Services of the workload `api`, its ports `http` and `metrics`, and that of the webhook where there is one.
+    pub(crate) fn of(state: &StackState, context: &Context) -> Self {
+        let pods = |workload: &str| {
+            let workload = state.workloads.get(workload);
+            workload.into_iter().flat_map(|workload| &workload.pods)
         };
-        let service = |name: &str, port: u16, target: &str| Service {
+        let service = |name: &str, port: u16, workload: &str, target: &str| Service {
             name: name.to_owned(),
             port,
-            backends: pods()
+            backends: pods(workload)
                 .filter(|pod| pod.ready && pod.phase == PodPhase::Running)
                 .filter_map(|pod| Some((pod.name.clone(), *pod.ports.get(target)?)))
                 .collect(),
         };
-        Self {
-            services: vec![
-                service("api", api_port, "http"),
-                service("api-metrics", metrics_port, "metrics"),
-            ],
+        let (config, identity) = (&context.config, &context.identity);
+        let mut services = vec![
+            service("api", config.api.port, "api", "http"),
+            service("api-metrics", identity.metrics, "api", "metrics"),
+        ];
+        if config.webhook.runs() {
+            services.push(service("webhook", identity.webhook, "webhook", "http"));
         }
+        Self { services }
     }
 }
 
@@ -76,9 +76,7 @@ pub(crate) async fn keep_written(context: Arc<Context>) {
     let mut board = context.board.watch();
     let mut written = None;
     loop {
-        let endpoints = context
-            .board
-            .read(|state| Endpoints::of(state, context.config.api.port, context.identity.metrics));
+        let endpoints = context.board.read(|state| Endpoints::of(state, &context));
         if written.as_ref() != Some(&endpoints) {
             match write_json(&context.layout.endpoints(), &endpoints) {
                 Ok(()) => written = Some(endpoints),

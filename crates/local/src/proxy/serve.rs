@@ -79,10 +79,10 @@ pub(crate) async fn main(layout: Layout) -> Result<(), LocalError> {
 }
 
 fn taken(port: u16, service: &str) -> LocalError {
-    let setting = if service == "api" {
-        "api.port"
-    } else {
-        "api.metricsPort"
+    let setting = match service {
+        "api" => "api.port",
+        "webhook" => "local.ports.webhook",
+        _ => "api.metricsPort",
     };
     LocalError::PortTaken {
         port,

@@ -241,7 +241,7 @@ impl Fleet {
     }
 }
 
-async fn end_all(tasks: Vec<(CancellationToken, JoinHandle<()>)>) {
+pub(crate) async fn end_all(tasks: Vec<(CancellationToken, JoinHandle<()>)>) {
     for (token, _) in &tasks {
         token.cancel();
     }

@@ -17,6 +17,7 @@ use crate::backoff::Backoff;
 use crate::board::now_ms;
 use crate::context::{Context, helper};
 use crate::layout::{fail, make_dir, write_private};
+use crate::monitoring::{self, NAMES};
 use crate::{LocalError, ServerState, StackState};
 
 /// How long a server may take to end after SIGTERM; a master uses it to let its replicas catch up.
@@ -31,6 +32,8 @@ pub(crate) enum Server {
     Sentinel(usize),
     /// The service proxy.
     Proxy,
+    /// Prometheus or Alertmanager, by its place in [`NAMES`].
+    Monitoring(usize),
 }
 
 impl Server {
@@ -40,6 +43,7 @@ impl Server {
             Self::Redis(index) => format!("redis-{index}"),
             Self::Sentinel(index) => format!("sentinel-{index}"),
             Self::Proxy => "proxy".to_owned(),
+            Self::Monitoring(index) => NAMES[index].to_owned(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Server {
             Self::Redis(index) => state.redis.servers.get_mut(index),
             Self::Sentinel(index) => state.redis.sentinels.get_mut(index),
             Self::Proxy => state.proxy.as_mut(),
+            Self::Monitoring(index) => state.monitoring.get_mut(index),
         }
     }
 }
@@ -169,9 +174,14 @@ impl Keeper {
                     &context.layout,
                     &context.identity.stack_id,
                 )
-                .ok_or_else(|| LocalError::NotRunning {
-                    dir: context.layout.dir().to_owned(),
-                })?
+                .ok_or_else(|| not_running(context))?
+            }
+            Server::Monitoring(index) => {
+                let context = &self.context;
+                let name = NAMES[index];
+                let (program, args) = monitoring::files::command(context, name)
+                    .ok_or_else(|| not_running(context))?;
+                context.process(name, program, args)
             }
         };
         Ok(spawn.start()?)
@@ -288,6 +298,12 @@ impl Keeper {
             let mut servers = state.redis.servers.iter();
             servers.any(|server| server.name != own && server.process.is_some_and(ProcId::alive))
         })
+    }
+}
+
+fn not_running(context: &Context) -> LocalError {
+    LocalError::NotRunning {
+        dir: context.layout.dir().to_owned(),
     }
 }
 

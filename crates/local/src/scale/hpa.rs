@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kedactl_autoscale::hpa::{
-    Hpa, HpaDecision, HpaInput, HpaMetricKind, HpaSpec, HpaState, HpaTarget, MetricReading,
+    ConditionStatus, Hpa, HpaDecision, HpaInput, HpaMetricKind, HpaSpec, HpaState, HpaTarget,
+    MetricReading,
 };
 use kedactl_autoscale::journal::Entry;
 use kedactl_autoscale::keda::ServedMetric;
@@ -194,9 +195,16 @@ impl Syncer {
             .proposals
             .iter()
             .find_map(|proposal| proposal.error.clone());
+        let conditions = decision.conditions.iter().map(|it| {
+            let holds = it.status == ConditionStatus::True;
+            (it.kind.to_string(), holds)
+        });
         let key = self.key();
         self.context.board.update(|state| {
             let scaler = state.scalers.entry(key).or_default();
+            // A sync sets those that it knows something new about.
+            let mut known = std::mem::take(&mut scaler.conditions);
+            known.extend(conditions);
             *scaler = ScalerState {
                 current: decision.current as u32,
                 desired: decision.desired as u32,
@@ -213,7 +221,9 @@ impl Syncer {
                 } else {
                     metrics
                 },
+                errors: scaler.errors + u64::from(error.is_some()),
                 error,
+                conditions: known,
                 ..std::mem::take(scaler)
             };
         });

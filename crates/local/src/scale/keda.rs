@@ -256,6 +256,7 @@ impl Operator {
             }
             scaler.last_active_at = outcome.last_active.map(ms);
             scaler.error = outcome.triggers.iter().find_map(|view| view.error.clone());
+            scaler.errors += u64::from(scaler.error.is_some());
         });
     }
 }
@@ -270,4 +271,5 @@ fn describe(scaler: &mut ScalerState, object: &ScaledObject) {
     scaler.target.clone_from(&object.spec.scale_target_ref.name);
     scaler.min = object.spec.min_replicas() as u32;
     scaler.max = object.spec.max_replicas() as u32;
+    scaler.paused = object.pause().full;
 }

@@ -19,7 +19,7 @@ use crate::programs::Programs;
 use crate::redis::fleet;
 use crate::{
     Endpoints, LocalError, Phase, RedisState, STATE_VERSION, ServerState, StackState,
-    WorkloadState, secrets,
+    WorkloadState, monitoring, secrets,
 };
 
 /// How long a process that nobody knows may take to end.
@@ -43,7 +43,7 @@ pub(crate) fn prepare(
         .deployments
         .iter()
         .map(|deployment| {
-            Template::of(deployment, config).map(|template| (template.workload.clone(), template))
+            Template::of(deployment, desired).map(|template| (template.workload.clone(), template))
         })
         .collect::<Result<_, _>>()?;
     let redis_password_file = layout.secrets().join("redis-password");
@@ -58,6 +58,11 @@ pub(crate) fn prepare(
     let sentinel_password_file = layout.secrets().join(sentinel_file);
     let redis_password = secrets::password(&redis_password_file)?;
     let sentinel_password = secrets::password(&sentinel_password_file)?;
+    let webhook_token = match config.webhook.runs() {
+        true => secrets::password(&layout.webhook_token())?,
+        false => String::new(),
+    };
+    let watched = desired.monitoring.as_ref();
     let address = |port: &u16| format!("127.0.0.1:{port}");
     let endpoints = Endpoints {
         api: address(&config.api.port),
@@ -67,6 +72,9 @@ pub(crate) fn prepare(
         master_name: config.redis.master.clone(),
         redis_password_file,
         sentinel_password_file,
+        prometheus: watched.map(|_| address(&identity.prometheus)),
+        alertmanager: watched.map(|_| address(&identity.alertmanager)),
+        webhook: config.webhook.runs().then(|| address(&identity.webhook)),
     };
     let state = state(desired, &identity, earlier.as_ref(), endpoints, &templates);
     let context = Arc::new(Context {
@@ -77,9 +85,13 @@ pub(crate) fn prepare(
         helper: desired.helper.clone(),
         redis_password,
         sentinel_password,
+        webhook_token,
         identity,
         claims,
     });
+    if let Some(given) = watched {
+        monitoring::files::write(&context, given)?;
+    }
     Ok((context, templates))
 }
 
@@ -97,7 +109,8 @@ fn believe(mut state: StackState, stack_id: &str) -> StackState {
         .servers
         .iter_mut()
         .chain(&mut state.redis.sentinels)
-        .chain(&mut state.proxy);
+        .chain(&mut state.proxy)
+        .chain(&mut state.monitoring);
     for server in servers {
         if server
             .process
@@ -125,22 +138,26 @@ fn believe(mut state: StackState, stack_id: &str) -> StackState {
 
 fn ports_in_use(state: &StackState) -> BTreeSet<u16> {
     let servers = state.redis.servers.iter().chain(&state.redis.sentinels);
-    let metrics = state
-        .endpoints
-        .api_metrics
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok())
-        .filter(|_| {
-            state
-                .proxy
-                .as_ref()
-                .is_some_and(|proxy| proxy.process.is_some())
-        });
+    let servers = servers.chain(&state.monitoring);
+    // The proxy's own, and the webhook's, which it serves.
+    let proxied = [
+        Some(&state.endpoints.api_metrics),
+        state.endpoints.webhook.as_ref(),
+    ];
+    let serves = state
+        .proxy
+        .as_ref()
+        .is_some_and(|proxy| proxy.process.is_some());
+    let port = |address: &String| address.rsplit(':').next()?.parse().ok();
+    let proxied = proxied
+        .into_iter()
+        .flatten()
+        .filter_map(port)
+        .filter(|_| serves);
     servers
         .filter(|server| server.process.is_some())
         .map(|server| server.port)
-        .chain(metrics)
+        .chain(proxied)
         .collect()
 }
 
@@ -179,6 +196,7 @@ fn state(
                 .and_then(|earlier| earlier.proxy.clone())
                 .unwrap_or_default()
         }),
+        monitoring: Vec::new(),
         workloads: BTreeMap::new(),
         scalers: earlier
             .as_ref()
@@ -187,6 +205,10 @@ fn state(
         problem: None,
     };
     fleet::places(identity, earlier, &mut state);
+    if desired.monitoring.is_some() {
+        let ports = [identity.prometheus, identity.alertmanager];
+        state.monitoring = monitoring::places(ports, earlier);
+    }
     for (name, template) in templates {
         let kept = earlier
             .as_ref()

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Running;
 use crate::desired::Desired;
 use crate::layout::{Layout, read_json, write_json};
+use crate::redis::fleet;
 use crate::{LocalError, Phase};
 
 /// New connections first, then pods, Sentinels, the master, its replicas; then the files that speak of running processes.
@@ -33,6 +34,8 @@ pub(crate) async fn stop(running: Running) -> Result<(), LocalError> {
     if let Err(error) = running.proxy.1.await {
         tracing::error!(%error, "proxy");
     }
+    // To the last: what they see of the end is seen.
+    fleet::end_all(running.watchers).await;
     if let Some(fleet) = running.fleet {
         fleet.stop(&context).await;
     }

@@ -184,6 +184,10 @@ mod tests {
             silent_s: 0,
         };
         MasterView {
+            rewrite_error: None,
+            snapshot_error: None,
+            clients: 1,
+            commands: 1,
             addr: HostPort::new("redis-node-0", 6379),
             version: "8.4.1".to_owned(),
             replicas: vec![replica("redis-node-1"), replica("redis-node-2")],

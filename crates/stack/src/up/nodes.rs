@@ -12,7 +12,7 @@ use kedactl_tools::helm::{self, Applied, Helm, LeaseHeld};
 use kedactl_tools::{CancellationToken, ReleaseName};
 use serde_json::Value as Json;
 
-use super::secrets::{kept, made_secrets, secrets};
+use super::secrets::{kept, made_secrets, secrets, share_token};
 use super::{Job, Results};
 use crate::images::{self, Built};
 use crate::job::{plural, told, until_stopped};
@@ -139,6 +139,7 @@ impl Job<'_> {
             wrote |= ensured.1 != Made::Unchanged;
             note = format!("{note}; Secret {name} {}", word(ensured.1));
         }
+        wrote |= share_token(place, &built.config, &stack).await? != Made::Unchanged;
         Ok(changed(note, wrote))
     }
 

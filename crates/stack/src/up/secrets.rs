@@ -1,14 +1,14 @@
-//! Secrets that are made here once: Redis' passwords, and those that releases ask for.
+//! Secrets that are made here once: Redis' passwords, those that releases ask for, and the tokens of the webhook.
 //! Must not replace what is there, nor give a value to helm.
 
 use std::collections::BTreeMap;
 
-use kedactl_cluster::{ObjectRef, Secrets, Wanted, read_secret};
-use kedactl_config::Config;
+use kedactl_cluster::{Made, ObjectRef, Secrets, Stack, Wanted, ensure_secret, read_secret};
+use kedactl_config::{Config, Webhook};
 use kedactl_tools::ReleaseName;
 
 use crate::place::Place;
-use crate::releases;
+use crate::{StackError, releases};
 
 /// Letters and digits of a generated password: 190 bits.
 const PASSWORD: usize = 32;
@@ -17,7 +17,43 @@ const PASSWORD: usize = 32;
 pub(crate) fn kept(config: &Config) -> Vec<ObjectRef> {
     let secrets = made_secrets(config, &|_| true).into_iter();
     let reference = |it: MadeSecret| ObjectRef::new("v1", "Secret", Some(&it.namespace), &it.name);
-    secrets.map(reference).collect()
+    let mut all: Vec<ObjectRef> = secrets.map(reference).collect();
+    if is_shared(config) {
+        let namespace = Some(config.monitoring.namespace.as_str());
+        all.push(ObjectRef::new(
+            "v1",
+            "Secret",
+            namespace,
+            Webhook::TOKEN_SECRET,
+        ));
+    }
+    all
+}
+
+/// Whether Alertmanager needs the token of the webhook in its own namespace.
+fn is_shared(config: &Config) -> bool {
+    config.webhook.runs() && config.is_monitored()
+}
+
+/// The bot's token, where a file of this machine has it.
+///
+/// # Errors
+/// A file that cannot be read, or that is empty.
+pub(super) fn bot_token(config: &Config) -> Result<Option<String>, StackError> {
+    let webhook = &config.webhook;
+    let Some(file) = webhook.bot_token_file.as_ref().filter(|_| webhook.runs()) else {
+        return Ok(None);
+    };
+    let refuse = |why: String| StackError::Config {
+        problem: format!("webhook.botTokenFile: {} {why}", file.display()),
+        cure: "put the token that @BotFather gave into it".to_owned(),
+    };
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    match text.trim() {
+        "" => Err(refuse("is empty".to_owned())),
+        token => Ok(Some(token.to_owned())),
+    }
 }
 
 /// A Secret that is made here.
@@ -40,6 +76,24 @@ pub(super) fn made_secrets(
             wanted: passwords(config),
         });
     }
+    let webhook = &config.webhook;
+    if webhook.runs() {
+        let token = (Webhook::TOKEN_KEY.to_owned(), Wanted::Random(PASSWORD));
+        all.push(MadeSecret {
+            namespace: config.namespace.clone(),
+            name: Webhook::TOKEN_SECRET.to_owned(),
+            wanted: BTreeMap::from([token]),
+        });
+    }
+    // One that cannot be read was refused before.
+    if let Ok(Some(token)) = bot_token(config) {
+        let key = webhook.bot_token_secret.key.clone();
+        all.push(MadeSecret {
+            namespace: config.namespace.clone(),
+            name: webhook.bot_token_secret.name.clone(),
+            wanted: BTreeMap::from([(key, Wanted::Exactly(token))]),
+        });
+    }
     for (_, it) in config.wanted_releases().filter(|(name, _)| ours(name)) {
         for (name, secret) in &it.secrets {
             let given = secret.given.iter();
@@ -54,6 +108,39 @@ pub(super) fn made_secrets(
         }
     }
     all
+}
+
+/// Puts the token of the webhook where Alertmanager finds it.
+///
+/// # Errors
+/// There is a webhook, and no token of a bot for it.
+pub(super) async fn share_token(
+    place: &Place,
+    config: &Config,
+    stack: &Stack,
+) -> Result<Made, StackError> {
+    if config.webhook.runs() {
+        let bot = &config.webhook.bot_token_secret;
+        let there = read_secret(&place.cluster, &config.namespace, &bot.name).await?;
+        if there.is_none_or(|it| !it.contains_key(&bot.key)) {
+            return Err(StackError::Config {
+                problem: format!("the webhook has routes, and no token of a bot: {}/{} has no key {}", config.namespace, bot.name, bot.key),
+                cure: "set webhook.botTokenFile to a file with the token that @BotFather gave, or make the Secret".to_owned(),
+            });
+        }
+    }
+    if !is_shared(config) {
+        return Ok(Made::Unchanged);
+    }
+    let (key, name) = (Webhook::TOKEN_KEY, Webhook::TOKEN_SECRET);
+    let values = read_secret(&place.cluster, &config.namespace, name).await?;
+    let Some(token) = values.and_then(|mut it| it.remove(key)) else {
+        return Ok(Made::Unchanged);
+    };
+    let wanted = BTreeMap::from([(key.to_owned(), Wanted::Exactly(token))]);
+    let namespace = &config.monitoring.namespace;
+    let ensured = ensure_secret(&place.cluster, stack, namespace, name, &wanted).await?;
+    Ok(ensured.1)
 }
 
 fn passwords(config: &Config) -> BTreeMap<String, Wanted> {
@@ -74,7 +161,8 @@ pub(super) async fn secrets(place: &Place, config: &Config) -> Secrets {
         let (namespace, name) = (&secret.namespace, &secret.name);
         if let Ok(Some(values)) = read_secret(&place.cluster, namespace, name).await {
             // A text that is given stands in the configuration: it is no secret.
-            let drawn = |key: &str| matches!(secret.wanted.get(key), Some(Wanted::Random(_)));
+            let drawn =
+                |key: &str| !matches!(secret.wanted.get(key), Some(Wanted::Given(_)) | None);
             for (_, value) in values.iter().filter(|(key, _)| drawn(key)) {
                 secrets.add(value);
             }
@@ -101,6 +189,27 @@ mod tests {
     fn names(secrets: &[MadeSecret]) -> Vec<String> {
         let keys = |it: &MadeSecret| format!("{}/{} {:?}", it.namespace, it.name, it.wanted);
         secrets.iter().map(keys).collect()
+    }
+
+    #[test]
+    fn the_webhook_has_its_tokens_and_alertmanager_one_of_them() {
+        let all = |_: &ReleaseName| true;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "1:AAAAAAAA\n").unwrap();
+        let named = format!("webhook.botTokenFile={}", file.path().display());
+        let route = "webhook.routes={default: {chats: [{id: 1}]}}";
+        let config = config(&[route, &named, "monitoring.profile=classic"]);
+        let made = names(&made_secrets(&config, &all));
+        assert_eq!(made[1], r#"keda/webhook-token {"token": Random(32)}"#);
+        assert_eq!(made[2], r#"keda/telegram-bot {"token": Exactly(10 B)}"#);
+        let shared = |it: &ObjectRef| it.to_string().contains("keda-monitoring/webhook-token");
+        assert!(kept(&config).iter().any(shared), "{:?}", kept(&config));
+        std::fs::write(file.path(), "\n").unwrap();
+        let error = bot_token(&config).unwrap_err().to_string();
+        assert!(
+            error.contains("webhook.botTokenFile") && error.contains("is empty"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,0 +1,51 @@
+//! What the section `webhook` says about itself: chats, templates, ports.
+//! Templates are read by those that fill them later.
+
+use kedactl_alerts::{Template, TemplateTexts};
+
+use super::Cross;
+use crate::model::{AlertChat, Config};
+
+impl Cross<'_> {
+    pub(super) fn webhook(&mut self, config: &Config) {
+        let webhook = &config.webhook;
+        if webhook.port == webhook.metrics_port {
+            let message = format!("is the same as webhook.port, {}", webhook.port);
+            self.add(&["webhook", "metricsPort"], message);
+        }
+        for (name, route) in &webhook.routes {
+            if !route.chats.iter().all(exists) {
+                let message =
+                    "0 is no chat: a bot is told the number of one with each message".to_owned();
+                self.add(&["webhook", "routes", name, "chats"], message);
+            }
+            let texts = TemplateTexts {
+                head: route.template.head.clone(),
+                alert: route.template.alert.clone(),
+                foot: route.template.foot.clone(),
+            };
+            if let Err(error) = Template::new(&texts) {
+                let path = ["webhook", "routes", name, "template", error.block];
+                self.add(&path, format!("is no template: {}", error.problem));
+            }
+        }
+        if !webhook.operators.as_ref().is_none_or(exists) {
+            self.add(&["webhook", "operators", "id"], "0 is no chat".to_owned());
+        }
+        if webhook.runs()
+            && !webhook.routes.contains_key(crate::Webhook::DEFAULT_ROUTE)
+            && config.is_monitored()
+        {
+            let names: Vec<&str> = webhook.routes.keys().map(String::as_str).collect();
+            let message = format!(
+                "needs one of the name `default`, where Alertmanager posts to; it has {}",
+                names.join(", ")
+            );
+            self.add(&["webhook", "routes"], message);
+        }
+    }
+}
+
+fn exists(chat: &AlertChat) -> bool {
+    chat.id != 0
+}
