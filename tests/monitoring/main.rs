@@ -3,5 +3,6 @@
 //! A program that is missing is said and skipped, and fails the run where `CI` is set.
 
 mod alertmanager;
+mod alerts;
 mod programs;
 mod rules;

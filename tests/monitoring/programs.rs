@@ -48,7 +48,7 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// Runs a program in a folder; what it wrote is the error where it fails.
+/// Runs a program in a folder: what it printed, with its complaints where it fails.
 #[expect(
     clippy::disallowed_methods,
     reason = "what is tested is what these programs say"
@@ -60,11 +60,10 @@ pub(crate) fn run(program: &Path, args: &[&str], folder: &Path) -> Result<String
         .stdin(Stdio::null())
         .output()
         .expect("it starts");
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
-        Ok(text)
+        Ok(text(&output.stdout))
     } else {
-        Err(text)
+        Err(text(&[output.stdout, output.stderr].concat()))
     }
 }

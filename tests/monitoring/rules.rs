@@ -1,6 +1,10 @@
 //! The rules as promtool reads them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use kedactl_config::{Config, documents};
 use kedactl_render::monitoring;
+use serde_json::Value as Json;
 
 use crate::programs::{config, folder, program, run};
 
@@ -28,6 +32,56 @@ const CASES: [(&str, &[&str]); 5] = [
     ),
 ];
 
+/// Every rule of the configuration, in its order.
+pub(crate) fn rules(config: &Config) -> Vec<Json> {
+    let text = monitoring::rules(config).expect("rules");
+    let mut parsed = documents(&text).expect("the rules are YAML");
+    let groups = parsed.remove(0)["groups"].take();
+    let groups = groups.as_array().expect("groups").clone();
+    let rules = groups.into_iter().flat_map(|group| {
+        let rules = group["rules"].as_array().cloned();
+        rules.expect("rules of a group")
+    });
+    rules.collect()
+}
+
+/// Names of the alerts, with their severities.
+pub(crate) fn alerts(config: &Config) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for rule in rules(config) {
+        if let Some(name) = rule["alert"].as_str() {
+            let severity = rule["labels"]["severity"].as_str().expect("a severity");
+            let severities = found.entry(name.to_owned()).or_default();
+            severities.insert(severity.to_owned());
+        }
+    }
+    found
+}
+
+/// Names of metrics in an expression, with their places: words with a `_` that are neither labels, functions nor records.
+pub(crate) fn names(expression: &str) -> Vec<(usize, &str)> {
+    let word = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+    let (mut found, mut at, mut text, mut list) = (Vec::new(), 0, false, false);
+    while let Some(c) = expression[at..].chars().next() {
+        if c == '"' || c == '\'' {
+            text = !text;
+        }
+        if text || !word(c) {
+            list = (list || "{[".contains(c)) && !"}]".contains(c);
+            at += c.len_utf8();
+            continue;
+        }
+        let rest = &expression[at..];
+        let name = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
+        let called = rest[name.len()..].trim_start().starts_with('(');
+        if !list && !called && name.contains('_') && !name.contains(':') {
+            found.push((at, name));
+        }
+        at += name.len();
+    }
+    found
+}
+
 #[test]
 fn every_rule_is_one_for_promtool() {
     let Some(promtool) = program("promtool") else {
@@ -39,5 +93,60 @@ fn every_rule_is_one_for_promtool() {
         let args = ["check", "rules", "--lint-fatal", "rules.yml"];
         let checked = run(&promtool, &args, folder.path());
         assert!(checked.is_ok(), "{env} {sets:?}: {checked:?}\n{text}");
+    }
+}
+
+/// Names such as `redis_up` are exported by others of a cluster, too; KEDA's have the namespace in either of two labels.
+#[test]
+fn what_is_the_stacks_is_taken_from_its_namespace() {
+    const OF_THE_STACK: [&str; 6] = [
+        "asynq_",
+        "http_server_",
+        "kedactl_",
+        "kube_",
+        "messaging_",
+        "redis_",
+    ];
+    for rule in rules(&config("kind", &["namespace=shop"])) {
+        let expression = rule["expr"].as_str().expect("an expression");
+        for (at, name) in names(expression) {
+            if !OF_THE_STACK.iter().any(|it| name.starts_with(it)) {
+                continue;
+            }
+            let behind = &expression[at + name.len()..];
+            let labels = behind
+                .strip_prefix('{')
+                .and_then(|rest| Some(rest.split_once('}')?.0));
+            let own = labels.is_some_and(|labels| labels.contains("namespace=\"shop\""));
+            assert!(own, "`{name}` in {expression}");
+        }
+    }
+}
+
+#[test]
+fn every_alert_says_what_it_is() {
+    let config = config("kind", &[]);
+    for rule in rules(&config) {
+        let Some(name) = rule["alert"].as_str() else {
+            let record = rule["record"].as_str().unwrap();
+            assert!(record.starts_with("kedactl:"), "{record}");
+            continue;
+        };
+        let severity = rule["labels"]["severity"].as_str().unwrap();
+        assert!(
+            ["critical", "warning", "none"].contains(&severity),
+            "{name}"
+        );
+        let said = &rule["annotations"];
+        for annotation in ["summary", "description"] {
+            let text = said[annotation].as_str().unwrap();
+            assert!(text.len() > 20 || annotation == "summary", "{name}: {text}");
+        }
+        let runbook = format!(
+            "{}#{}",
+            config.monitoring.alerts.runbooks,
+            name.to_lowercase()
+        );
+        assert_eq!(said["runbook"], runbook.as_str(), "{name}");
     }
 }
