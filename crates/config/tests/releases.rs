@@ -40,7 +40,7 @@ fn the_built_in_releases_are_whole_everywhere() {
         assert_eq!(args.is_some(), laptop, "{env}");
         assert!(config.release("redis").unwrap().is_own_redis());
     }
-    assert_eq!(OWN_CHARTS, ["redis-sentinel"]);
+    assert_eq!(OWN_CHARTS, ["monitoring", "redis-sentinel"]);
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub use platform::{
 pub use redis::{Appendfsync, Redis, RedisSecret, RedisStorage, RedisTls};
 pub(crate) use release::is_path;
 pub use release::{
-    ChartAccess, ChartProblem, ChartSource, Detect, MadeSecret, NotAName, OWN_CHARTS, REDIS_CHART,
-    Release, ReleaseName, is_loopback,
+    ChartAccess, ChartProblem, ChartSource, Detect, MONITORING_CHART, MadeSecret, NotAName,
+    OWN_CHARTS, REDIS_CHART, Release, ReleaseName, is_loopback,
 };
 pub use scaling::{
     ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,

@@ -223,7 +223,9 @@ pub struct ChartProblem {
 }
 
 /// Our own charts, by name.
-pub const OWN_CHARTS: &[&str] = &[REDIS_CHART];
+pub const OWN_CHARTS: &[&str] = &[MONITORING_CHART, REDIS_CHART];
+/// Our own chart of Prometheus and what belongs to it.
+pub const MONITORING_CHART: &str = "monitoring";
 /// Our own chart of Redis with Sentinels.
 pub const REDIS_CHART: &str = "redis-sentinel";
 
@@ -289,6 +291,11 @@ impl Release {
     /// Whether it is our own chart of Redis.
     pub fn is_own_redis(&self) -> bool {
         self.repo.is_none() && self.chart == REDIS_CHART
+    }
+
+    /// Whether it is our own chart of Prometheus and what belongs to it.
+    pub fn is_own_monitoring(&self) -> bool {
+        self.repo.is_none() && self.chart == MONITORING_CHART
     }
 
     /// Whether the section `redis` is told to Bitnami's chart.

@@ -24,31 +24,55 @@ macro_rules! chart_files {
     };
 }
 
-/// Our own charts: name, and path and text of each file.
-pub const EMBEDDED_CHARTS: &[(&str, &[(&str, &str)])] = &[(
-    "redis-sentinel",
-    chart_files!("redis-sentinel":
-        "Chart.yaml",
-        "values.yaml",
-        "files/alive.sh",
-        "files/init.sh",
-        "files/lib.sh",
-        "files/prestop.sh",
-        "files/ready.sh",
-        "files/redis.sh",
-        "files/remember.sh",
-        "files/sentinel-alive.sh",
-        "files/sentinel-ready.sh",
-        "files/sentinel.sh",
-        "templates/_helpers.tpl",
-        "templates/configmap.yaml",
-        "templates/networkpolicy.yaml",
-        "templates/pdb.yaml",
-        "templates/serviceaccount.yaml",
-        "templates/services.yaml",
-        "templates/statefulset.yaml",
+/// A chart: its name, and path and text of each file.
+type Files = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Our own charts.
+pub const EMBEDDED_CHARTS: &[Files] = &[
+    (
+        "monitoring",
+        chart_files!("monitoring":
+            "Chart.yaml",
+            "values.yaml",
+            "templates/_helpers.tpl",
+            "templates/_scrape.tpl",
+            "templates/accounts.yaml",
+            "templates/alertmanager.yaml",
+            "templates/alloy.yaml",
+            "templates/grafana.yaml",
+            "templates/kube-state-metrics.yaml",
+            "templates/loki.yaml",
+            "templates/networkpolicy.yaml",
+            "templates/pods.yaml",
+            "templates/prometheus.yaml",
+            "templates/targets.yaml",
+        ),
     ),
-)];
+    (
+        "redis-sentinel",
+        chart_files!("redis-sentinel":
+            "Chart.yaml",
+            "values.yaml",
+            "files/alive.sh",
+            "files/init.sh",
+            "files/lib.sh",
+            "files/prestop.sh",
+            "files/ready.sh",
+            "files/redis.sh",
+            "files/remember.sh",
+            "files/sentinel-alive.sh",
+            "files/sentinel-ready.sh",
+            "files/sentinel.sh",
+            "templates/_helpers.tpl",
+            "templates/configmap.yaml",
+            "templates/networkpolicy.yaml",
+            "templates/pdb.yaml",
+            "templates/serviceaccount.yaml",
+            "templates/services.yaml",
+            "templates/statefulset.yaml",
+        ),
+    ),
+];
 
 /// The files of one of our own charts.
 pub fn embedded(name: &str) -> Option<&'static [(&'static str, &'static str)]> {
@@ -187,22 +211,21 @@ mod tests {
     #[test]
     fn an_embedded_chart_is_whole_and_comes_back_after_damage() {
         let directory = tempfile::tempdir().unwrap();
-        let chart = Chart::unpack("redis-sentinel", directory.path()).unwrap();
-        let again = Chart::unpack("redis-sentinel", directory.path()).unwrap();
-        assert_eq!(chart, again);
-        let source =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/charts/redis-sentinel");
-        assert_eq!(
-            Chart::at(&source).unwrap().digest,
-            chart.digest,
-            "a file is not built in"
-        );
-        fs::write(chart.path.join("values.yaml"), "cut").unwrap();
-        assert_ne!(Chart::at(&chart.path).unwrap().digest, chart.digest);
-        assert_eq!(
-            Chart::unpack("redis-sentinel", directory.path()).unwrap(),
-            chart
-        );
-        assert_eq!(Chart::at(&chart.path).unwrap().digest, chart.digest);
+        for (name, _) in EMBEDDED_CHARTS {
+            let chart = Chart::unpack(name, directory.path()).unwrap();
+            let again = Chart::unpack(name, directory.path()).unwrap();
+            assert_eq!(chart, again);
+            let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("../../templates/charts/{name}"));
+            assert_eq!(
+                Chart::at(&source).unwrap().digest,
+                chart.digest,
+                "{name}: a file is not built in"
+            );
+            fs::write(chart.path.join("values.yaml"), "cut").unwrap();
+            assert_ne!(Chart::at(&chart.path).unwrap().digest, chart.digest);
+            assert_eq!(Chart::unpack(name, directory.path()).unwrap(), chart);
+            assert_eq!(Chart::at(&chart.path).unwrap().digest, chart.digest);
+        }
     }
 }

@@ -10,6 +10,7 @@ mod helm_words;
 mod kind;
 mod minikube;
 mod minikube_contract;
+mod monitoring;
 mod network;
 mod profiles;
 mod pull;
