@@ -40,6 +40,8 @@ pub struct Around {
     pub kube_version: Option<(u32, u32)>,
     /// Kubelets have certificates of their own making, as on kind and minikube.
     pub own_certificates: bool,
+    /// Made by kubeadm as it is, which lets components of the control plane listen on the loopback alone.
+    pub kubeadm: bool,
     /// Images are brought to the nodes, and no registry is asked.
     pub loaded_images: bool,
     /// Number of nodes on which pods may run.

@@ -39,9 +39,13 @@ fn release(name: &str, chart: &str, given: Value, objects: Value) -> Release {
 }
 
 fn refused(name: &str, said: &str) -> Release {
+    refused_chart(name, "redis", said)
+}
+
+fn refused_chart(name: &str, chart: &str, said: &str) -> Release {
     Release {
         outcome: Outcome::Refused(said.to_owned()),
-        ..release(name, "redis", json!({}), json!([]))
+        ..release(name, chart, json!({}), json!([]))
     }
 }
 
@@ -90,6 +94,7 @@ fn laptop() -> Around {
     Around {
         kube_version: Some((1, 34)),
         own_certificates: true,
+        kubeadm: true,
         loaded_images: true,
         nodes: Some(1),
         memory: Some(4 << 30),
@@ -197,6 +202,17 @@ fn any_chart() -> Vec<Case> {
             json!({"redis": {"antiAffinity": "soft"}}),
         ),
         case(
+            "KC0006",
+            vec![refused_chart(
+                "loki",
+                "loki-stack",
+                "found in Chart.yaml, but missing in charts/ directory: loki, promtail, grafana\n\nUse --debug flag",
+            )],
+            vec![release("loki", "loki-stack", json!({}), json!([]))],
+            json!({"releases": {"loki": {
+                "chart": "loki-stack", "repo": "https://grafana.github.io/helm-charts", "version": "2.10.3"}}}),
+        ),
+        case(
             "KC0005",
             vec![release("loki", "loki", json!({}), large("9830Mi"))],
             vec![release("loki", "loki", json!({}), large("1Gi"))],
@@ -257,6 +273,20 @@ fn logs() -> Vec<Case> {
             stack(json!([sources(&[("Loki", true), ("Prometheus", true)])])),
             stack(json!([sources(&[("Loki", false), ("Prometheus", true)])])),
             values("monitoring", json!({"loki": {"isDefault": false}})),
+        ),
+        case(
+            "KC0105",
+            vec![refused_chart(
+                "loki",
+                "loki",
+                "execution error at (loki/templates/validate.yaml:31:4): You have more than zero replicas configured for \
+                 both the single binary and simple scalable targets.",
+            )],
+            vec![release("loki", "loki", json!({}), json!([]))],
+            values(
+                "loki",
+                json!({"deploymentMode": "SingleBinary", "read": {"replicas": 0}, "write": {"replicas": 0}, "backend": {"replicas": 0}}),
+            ),
         ),
     ]
 }
@@ -403,11 +433,84 @@ fn others() -> Vec<Case> {
     ]
 }
 
+/// Alertmanager as a chart runs it or the operator would, with a receiver of these ways.
+fn told(object: Value, receiver: Value) -> Value {
+    let text = json!({"route": {"receiver": "phone"}, "receivers": [receiver]});
+    let map = json!({"kind": "Secret", "metadata": {"name": "alertmanager"}, "stringData": {"alertmanager.yaml": text.to_string()}});
+    json!([object, map])
+}
+
+fn monitoring() -> Vec<Case> {
+    let receiver = |url: Value, chat: Value| json!({"name": "phone", "webhook_configs": [url], "telegram_configs": [chat]});
+    let url = json!({"url": "http://webhook:8080"});
+    let slow = json!({"url": "http://webhook:8080", "timeout": "10s"});
+    let chat = json!({"chat_id": 1, "bot_token": "x"});
+    let topic = json!({"chat_id": 1, "bot_token": "x", "message_thread_id": 2});
+    let set = |tag: &str| {
+        pod(
+            "StatefulSet",
+            "alertmanager",
+            &format!("quay.io/prometheus/alertmanager:{tag}"),
+            json!({}),
+        )
+    };
+    let asked = |tag: &str| json!({"kind": "Alertmanager", "metadata": {"name": "a"}, "spec": {"image": format!("quay.io/prometheus/alertmanager:{tag}")}});
+    let stack = |chart: &str, objects: Value| vec![release("m", chart, json!({}), objects)];
+    let cure =
+        json!({"alertmanager": {"config": {"receivers": [receiver(url.clone(), chat.clone())]}}});
+    let plane = |names: &[&str]| {
+        let all: Vec<Value> = names.iter().map(|it| service(&format!("m-{it}"))).collect();
+        stack("kube-prometheus-stack", all.into())
+    };
+    vec![
+        case(
+            "KC0503",
+            stack(
+                "loki-stack",
+                told(set("v0.25.0"), receiver(slow.clone(), chat.clone())),
+            ),
+            stack(
+                "loki-stack",
+                told(set("v0.28.0"), receiver(slow.clone(), chat.clone())),
+            ),
+            values("m", json!({"prometheus": cure})),
+        ),
+        case(
+            "KC0503",
+            stack(
+                "kube-prometheus-stack",
+                told(asked("v0.27.0"), receiver(slow, topic)),
+            ),
+            stack(
+                "kube-prometheus-stack",
+                told(asked("v0.27.0"), receiver(url, chat)),
+            ),
+            values("m", cure),
+        ),
+        case(
+            "KC0504",
+            plane(&["kube-scheduler", "kube-etcd", "prometheus"]),
+            plane(&["prometheus", "alertmanager"]),
+            values(
+                "m",
+                json!({"kubeEtcd": {"enabled": false}, "kubeScheduler": {"enabled": false}}),
+            ),
+        ),
+    ]
+}
+
 fn cases() -> Vec<Case> {
-    [any_chart(), taken(), logs(), redis(), others()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        any_chart(),
+        taken(),
+        logs(),
+        redis(),
+        others(),
+        monitoring(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn ids(findings: &[Finding]) -> Vec<&str> {
@@ -457,7 +560,7 @@ fn every_rule_has_a_case_and_whole_words() {
 fn what_nobody_knows_of_the_cluster_is_no_finding() {
     for case in cases() {
         let found = check(&case.broken, &Around::default());
-        let needs = ["KC0002", "KC0004", "KC0005", "KC0301", "KC0401"];
+        let needs = ["KC0002", "KC0004", "KC0005", "KC0301", "KC0401", "KC0504"];
         let known = !needs.contains(&case.rule) && (case.rule != "KC0003" || case.broken.len() > 1);
         assert_eq!(!found.is_empty(), known, "{}", case.rule);
     }

@@ -25,12 +25,16 @@ rules! {
     LARGE "KC0005" "a pod asks for more memory than a node has",
         why "No node can take it; it stays Pending for good.",
         issues "grafana/loki#15813, grafana/loki#8686";
+    UNASSEMBLED "KC0006" "the charts inside of this chart are not there",
+        why "A chart's folder as its makers keep it has no `charts/`: helm fetches what belongs there when the chart is packed, and renders nothing before.",
+        issues "helm/helm#5587, prometheus-community/helm-charts#159, grafana/loki#7513";
 }
 
 pub(super) fn check(releases: &[Release], around: &Around, out: &mut Vec<Finding>) {
     for release in releases {
         if let Outcome::Refused(said) = &release.outcome {
             out.push(Finding::new(REFUSED, &release.name, said, Value::Null));
+            unassembled(release, said, out);
         }
         for object in release.objects() {
             policy(release, object, around, out);
@@ -44,6 +48,39 @@ pub(super) fn check(releases: &[Release], around: &Around, out: &mut Vec<Finding
 /// Whether it is helm's own words and no more.
 pub(super) fn is_refusal(finding: &Finding) -> bool {
     finding.rule == REFUSED
+}
+
+/// Where a chart is published whole.
+const PUBLISHED: [(&str, &str); 5] = [
+    (
+        "alertmanager",
+        "https://prometheus-community.github.io/helm-charts",
+    ),
+    ("keda", "https://kedacore.github.io/charts"),
+    (
+        "kube-prometheus-stack",
+        "https://prometheus-community.github.io/helm-charts",
+    ),
+    ("loki-stack", "https://grafana.github.io/helm-charts"),
+    (
+        "prometheus",
+        "https://prometheus-community.github.io/helm-charts",
+    ),
+];
+
+fn unassembled(release: &Release, said: &str, out: &mut Vec<Finding>) {
+    let Some((_, missing)) = said.split_once("missing in charts/ directory: ") else {
+        return;
+    };
+    let missing = missing.lines().next().unwrap_or_default();
+    let known = PUBLISHED.iter().find(|(chart, _)| *chart == release.chart);
+    let patch = known.map_or(Value::Null, |(chart, repo)| {
+        let whole = json!({"chart": chart, "repo": repo, "version": release.version});
+        json!({"releases": {&release.name: whole}})
+    });
+    let message =
+        format!("it lacks {missing}; `helm dependency build` fetches them into the folder");
+    out.push(Finding::new(UNASSEMBLED, &release.name, message, patch));
 }
 
 fn policy(release: &Release, object: &Value, around: &Around, out: &mut Vec<Finding>) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::finding::at;
 use crate::object::{images, text, texts, title, yaml};
 use crate::rule::rules;
-use crate::{Around, Finding, Release};
+use crate::{Around, Finding, Outcome, Release};
 
 rules! {
     HEALTH "KC0101" "this Loki fails the health check of this Grafana",
@@ -21,6 +21,9 @@ rules! {
     DEFAULTS "KC0104" "Grafana is given two default data sources",
         why "It ends with `Only one datasource per organization can be marked as default`.",
         issues "prometheus-community/helm-charts#482, prometheus-community/helm-charts#2686";
+    WAYS "KC0105" "Loki is told two ways to run",
+        why "One process and separate readers and writers exclude each other, and the chart has three of each of the latter by default.",
+        issues "grafana/loki#12658, grafana/loki#12610";
 }
 
 pub(super) fn check(releases: &[Release], _: &Around, out: &mut Vec<Finding>) {
@@ -28,6 +31,7 @@ pub(super) fn check(releases: &[Release], _: &Around, out: &mut Vec<Finding>) {
     for release in releases {
         config(release, out);
         nowhere(release, out);
+        ways(release, out);
     }
     defaults(releases, out);
 }
@@ -123,6 +127,21 @@ fn nowhere(release: &Release, out: &mut Vec<Finding>) {
             }
             out.push(Finding::values(NOWHERE, &release.name, message, &values));
         }
+    }
+}
+
+fn ways(release: &Release, out: &mut Vec<Finding>) {
+    let Outcome::Refused(said) = &release.outcome else {
+        return;
+    };
+    if said.contains("both the single binary and simple scalable") {
+        let none = json!({"replicas": 0});
+        // The name of this mode that versions before and after 10 know.
+        let values = json!({
+            "deploymentMode": "SingleBinary", "read": none, "write": none, "backend": none,
+        });
+        let message = "read, write and backend have replicas beside singleBinary";
+        out.push(Finding::values(WAYS, &release.name, message, &values));
     }
 }
 

@@ -39,6 +39,7 @@ pub async fn check(
     let mut declared = request.declared()?;
     let mut around = Around {
         own_certificates: request.config.provider.makes_a_cluster(),
+        kubeadm: request.config.provider.makes_a_cluster(),
         loaded_images: request.config.provider.makes_a_cluster(),
         nodes: declared_nodes(&request.config),
         memory: request
