@@ -90,7 +90,7 @@ pub async fn create(
         name(&mut config, *which, &image.reference);
         contents
             .built
-            .insert(which.section().to_owned(), image.reference.clone());
+            .insert(which.name().to_owned(), image.reference.clone());
     }
     let step = Step::start(sink, "bundle/render", "charts and manifests");
     let done = gather(request, &config, &mut layout, &mut contents, stop).await;

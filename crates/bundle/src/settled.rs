@@ -59,11 +59,5 @@ pub(crate) fn settled(config: &Config) -> (Config, Vec<(String, String)>) {
 
 /// Puts the name of an image that was made where the configuration names it.
 pub(crate) fn name(config: &mut Config, which: BuiltImage, image: &Reference) {
-    let image = image.to_string();
-    match which {
-        BuiltImage::Api => config.api.image = image,
-        BuiltImage::Worker => config.worker.image = image,
-        BuiltImage::Webhook => config.webhook.image = image,
-        BuiltImage::Redis => config.redis.image = Some(image),
-    }
+    which.put(config, image.to_string());
 }

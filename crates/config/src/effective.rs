@@ -94,18 +94,12 @@ pub(crate) fn named_images(layer: &Node) -> Vec<&'static str> {
     if layer.at(&["images", "build"]).is_some() {
         return Vec::new();
     }
-    let sections = [
-        BuiltImage::Api,
-        BuiltImage::Worker,
-        BuiltImage::Webhook,
-        BuiltImage::Redis,
-    ]
-    .map(BuiltImage::section);
-    let named = |section: &&str| {
-        let image = layer.at(&[section, "image"]);
+    let named = |it: &BuiltImage| {
+        let image = layer.at(it.key());
         image.is_some_and(|image| image.value != Value::Null)
     };
-    sections.into_iter().filter(named).collect()
+    let named = BuiltImage::ALL.into_iter().filter(named);
+    named.map(BuiltImage::name).collect()
 }
 
 /// The webhook's image is not made where nothing is sent to it.
@@ -113,7 +107,7 @@ pub(crate) fn without_use(tree: &mut Node) {
     let routes = tree.at(&["webhook", "routes"]).map(|node| &node.value);
     let any = matches!(routes, Some(Value::Map(entries)) if entries.iter().any(|it| it.node.value != Value::Null));
     if !any {
-        do_not_make(tree, &[BuiltImage::Webhook.section()]);
+        do_not_make(tree, &[BuiltImage::Webhook.name()]);
     }
 }
 

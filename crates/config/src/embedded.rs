@@ -44,6 +44,10 @@ pub const VALUES: &[(&str, &str)] = &[
         include_str!("../../../values/releases/monitoring/classic.yaml"),
     ),
     (
+        "values/releases/monitoring/minimal.yaml",
+        include_str!("../../../values/releases/monitoring/minimal.yaml"),
+    ),
+    (
         "values/releases/monitoring/modern.yaml",
         include_str!("../../../values/releases/monitoring/modern.yaml"),
     ),

@@ -119,6 +119,14 @@ pub(crate) const FORMATS: &[Format] = &[
         holds: http_address,
     },
     Format {
+        name: "version",
+        accepted: "a version such as `0.28` or `0.28.1`",
+        holds: |text| {
+            let parts: Vec<&str> = text.split('.').collect();
+            matches!(parts.len(), 2 | 3) && parts.iter().all(|part| number(part).is_some())
+        },
+    },
+    Format {
         name: "label-name",
         accepted: "a label's name in Prometheus: A-Z, a-z, 0-9 and `_`, first not a digit",
         holds: is_env_name,
@@ -326,6 +334,8 @@ mod tests {
             ("route-name", "on-call_2", "on call"),
             ("http-address", "https://api.telegram.org", "https://a/b"),
             ("http-address", "http://127.0.0.1:8081", "127.0.0.1:8081"),
+            ("version", "0.28.1", "v0.28"),
+            ("version", "0.25", "25"),
             ("label-name", "severity", "app.kubernetes.io/name"),
             ("objective", "99.9", "100"),
             ("objective", "99.9999", "99.99999"),

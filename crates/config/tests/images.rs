@@ -83,6 +83,29 @@ fn an_image_that_is_named_is_not_made() {
     assert_eq!(made(&[build, image]), []);
     assert_eq!(made(&[image, build]), [BuiltImage::Api]);
     assert_eq!(made(&["images.build=[redis]"]), [BuiltImage::Redis]);
+    let watched = [
+        "monitoring.profile=minimal",
+        "images.build=[prometheus, alertmanager]",
+        "monitoring.images.prometheus=quay.io/prometheus/prometheus:v3.5.0",
+    ];
+    assert_eq!(made(&watched), [BuiltImage::Alertmanager]);
+}
+
+#[test]
+fn images_of_the_monitoring_are_made_for_our_own_chart_alone() {
+    let build = "images.build=[prometheus, alertmanager]";
+    for (profile, runs) in [("minimal", true), ("modern", false), ("none", false)] {
+        let chosen = format!("monitoring.profile={profile}");
+        let loaded = set("kind", &[&chosen, build]);
+        assert_eq!(loaded.is_ok(), runs, "{profile}");
+        if let Err(error) = loaded {
+            let told = error.to_string();
+            let words = "`prometheus` has no effect: no release is our own chart of the monitoring";
+            assert!(told.contains(words), "{told}");
+        }
+    }
+    // Processes have no images.
+    set("local", &[build]).unwrap();
 }
 
 #[test]
@@ -101,7 +124,7 @@ releases: {redis: null}
     let text = "images: {build: [apy], registry: Acme, loadCommand: [1], engine: ''}\n";
     insta::assert_snapshot!(problems("kind", text), @r#"
     the configuration is not valid:
-      p/kedactl.yaml:1:18: images.build[0]: expected one of `api`, `worker`, `webhook`, `redis`, found the text `apy`, did you mean `api`?
+      p/kedactl.yaml:1:18: images.build[0]: expected one of `api`, `worker`, `webhook`, `redis`, `prometheus`, `alertmanager`, found the text `apy`, did you mean `api`?
       p/kedactl.yaml:1:34: images.registry: expected a registry: `host`, `host:port` or `host/path`, such as `registry.example.com:5000/team`, found the text `Acme`
       p/kedactl.yaml:1:54: images.loadCommand[0]: expected text, found the number `1`
       p/kedactl.yaml:1:66: images.engine: expected at least 1 characters, found 0

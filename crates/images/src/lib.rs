@@ -32,7 +32,7 @@ pub use node::{ContainerdSocket, DockerContainer, Feed, MinikubeSsh, NodeShell, 
 pub use oci::{
     Descriptor, IMAGE_NAME, INDEX, Index, MANIFEST, Manifest, Platform, REF_NAME, bytes,
 };
-pub use platform::{REGISTRY, Service, redis, service};
+pub use platform::{REGISTRY, Service, alertmanager, prometheus, redis, service};
 pub use pull::{Pulled, Upstream, pull};
 pub use push::{Credentials, Pushed, push};
 pub use python::{Interpreter, python};

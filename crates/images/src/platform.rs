@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::build::{Program, Spec};
+use crate::build::{Content, ExtraFile, Program, Spec};
 use crate::sbom::cargo_packages;
 
 /// What the services are made from, for their bills of materials; a test of theirs holds it against Cargo.lock.
@@ -97,6 +97,54 @@ pub fn redis<E>(find: impl Fn(&str) -> Result<PathBuf, E>) -> Result<Spec, E> {
         labels: titled("kedactl-redis", "local"),
         ..Spec::of_programs(format!("{REGISTRY}/kedactl-redis"), &[])
     })
+}
+
+/// The folder of what Debian's Prometheus and Alertmanager read at run time; their makers' programs have it inside.
+const SHARED: &str = "/usr/share/prometheus";
+
+/// The specification of an image of this machine's Prometheus for the chart `monitoring`, for clusters that can pull nothing.
+pub fn prometheus(program: &Path) -> Spec {
+    watcher("prometheus", program, 9090, "web")
+}
+
+/// The same of this machine's Alertmanager.
+pub fn alertmanager(program: &Path) -> Spec {
+    watcher("alertmanager", program, 9093, "alertmanager")
+}
+
+fn watcher(name: &str, program: &Path, port: u16, folder: &str) -> Spec {
+    let mut shared_files = Vec::new();
+    below(&Path::new(SHARED).join(folder), &mut shared_files);
+    Spec {
+        programs: vec![Program {
+            source: program.to_owned(),
+            at: format!("/usr/bin/{name}"),
+        }],
+        shared_files,
+        ports: vec![port],
+        labels: titled(&format!("kedactl-{name}"), "local"),
+        ..Spec::of_programs(format!("{REGISTRY}/kedactl-{name}"), &[])
+    }
+}
+
+/// The files of a folder under their own paths; none where there is no such folder.
+fn below(folder: &Path, files: &mut Vec<ExtraFile>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            below(&path, files);
+        } else if path.is_file() {
+            files.push(ExtraFile {
+                at: path.to_string_lossy().into_owned(),
+                content: Content::File(path),
+                executable: false,
+            });
+        }
+    }
 }
 
 fn titled(title: &str, version: &str) -> BTreeMap<String, String> {

@@ -10,7 +10,7 @@ use kedactl_config::{
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::reasons;
+use crate::{monitoring, reasons};
 
 /// The names that a template may use.
 pub(crate) fn of(config: &Config) -> Json {
@@ -23,6 +23,7 @@ pub(crate) fn of(config: &Config) -> Json {
         "listLength": config.list_length(),
         "idle": config.worker.autoscaling.idle_replicas.is_some(),
         "labels": common(config),
+        "chartLabels": shared_labels(config),
         "namespaceLabels": namespace_labels(config, PodSecurity::Restricted),
         "monitoringLabels": namespace_labels(config, config.monitoring.pod_security),
         "serviceAnnotations": reasons::service(config),
@@ -63,10 +64,29 @@ pub(crate) fn of(config: &Config) -> Json {
         }),
     });
     computed["webhook"] = webhook(config);
+    computed["dashboards"] = dashboards(config);
+    computed["dashboardLabels"] = json!(dashboard_labels(config));
     if let Some(context) = context.as_object_mut() {
         context.insert("computed".into(), computed);
     }
     context
+}
+
+/// Files of dashboards, for a Grafana that finds them by the label of their `ConfigMap`; our own chart is told of them.
+fn dashboards(config: &Config) -> Json {
+    let mut releases = config.wanted_releases();
+    if !config.is_monitored() || releases.any(|(_, release)| release.is_own_monitoring()) {
+        return json!({});
+    }
+    let file = |it: &monitoring::Dashboard| (format!("{}.json", it.name), Json::from(it.json));
+    let files: Map<String, Json> = monitoring::dashboards().iter().map(file).collect();
+    files.into()
+}
+
+fn dashboard_labels(config: &Config) -> Labels {
+    let mut labels = common(config);
+    labels.insert("grafana_dashboard".into(), "1".into());
+    labels
 }
 
 /// The webhook: its file of routes as it reads it, and the Secrets that it and Alertmanager share.
@@ -177,7 +197,7 @@ fn shared_labels(config: &Config) -> Labels {
 }
 
 /// An image as charts want it: the repository with its registry, the tag and the digest, empty where there is none.
-fn image_parts(image: &str) -> Json {
+pub(crate) fn image_parts(image: &str) -> Json {
     let (name, digest) = image.split_once('@').unwrap_or((image, ""));
     let (repository, tag) = match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),

@@ -5,7 +5,7 @@ use kedactl_config::{Config, Release, ReleaseName, documents};
 use serde_json::{Map, Value as Json};
 
 use crate::error::Place;
-use crate::{RenderError, Templates, engine};
+use crate::{RenderError, Templates, engine, monitoring};
 
 /// Renders the `valuesTemplate` of a release; empty where it has none.
 ///
@@ -44,10 +44,8 @@ pub fn release_values(
         let hint = "templates lie below `templates/` of the project; the path of another file begins with `.` or `/`";
         return Err(refuse(Place::Unknown, message).hint(hint));
     }
-    let text = engine::render(templates, config, &[template])?
-        .pop()
-        .map(|(_, text)| text)
-        .unwrap_or_default();
+    let told = ("monitoring", monitoring::computed(templates, config)?);
+    let text = engine::render_with(templates, config, told, template)?;
     let mut parsed = documents(&text).map_err(|(line, message)| {
         let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         let shown = shown.trim().chars().take(80).collect();

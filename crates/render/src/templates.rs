@@ -19,6 +19,10 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     ),
     ("egress.hbs", include_str!("../../../templates/egress.hbs")),
     (
+        "dashboards.yaml.hbs",
+        include_str!("../../../templates/dashboards.yaml.hbs"),
+    ),
+    (
         "from-monitoring.hbs",
         include_str!("../../../templates/from-monitoring.hbs"),
     ),
@@ -86,6 +90,18 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     (
         "redis-volumes.hbs",
         include_str!("../../../templates/redis-volumes.hbs"),
+    ),
+    (
+        "releases/monitoring/classic.yaml.hbs",
+        include_str!("../../../templates/releases/monitoring/classic.yaml.hbs"),
+    ),
+    (
+        "releases/monitoring/minimal.yaml.hbs",
+        include_str!("../../../templates/releases/monitoring/minimal.yaml.hbs"),
+    ),
+    (
+        "releases/monitoring/modern.yaml.hbs",
+        include_str!("../../../templates/releases/monitoring/modern.yaml.hbs"),
     ),
     (
         "releases/redis/bitnami.yaml.hbs",

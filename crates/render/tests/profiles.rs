@@ -21,9 +21,13 @@ const CASES: &[(&str, &[&str])] = &[
             "annotations={a.b/c: '1'}",
         ],
     ),
-    ("kind", &["monitoring.profile=classic"]),
-    ("context", &["monitoring.profile=modern"]),
+    ("kind", &["monitoring.profile=classic", ROUTES]),
+    ("context", &["monitoring.profile=modern", ROUTES]),
+    ("kind", &["monitoring.profile=minimal", ROUTES]),
 ];
+
+/// With a route there is a token for Alertmanager.
+const ROUTES: &str = "webhook.routes={default: {chats: [{id: 1}]}}";
 
 fn config(env: &str, sets: &[&str]) -> Config {
     let request = Request {
@@ -70,7 +74,8 @@ fn every_value_of_a_profile_is_a_key_of_its_chart() {
         let config = config(env, sets);
         for (name, release) in config.wanted_releases() {
             let Some(version) = &release.version else {
-                assert!(release.is_own_redis(), "{name} is pinned");
+                let own = release.is_own_redis() || release.is_own_monitoring();
+                assert!(own, "{name} is pinned");
                 continue;
             };
             let chart = release.chart.rsplit('/').next().unwrap();

@@ -10,13 +10,14 @@ use kedactl_bundle::{Bundle, Contents, ImageEntry, Origin, Reason};
 use kedactl_config::{BuiltImage, Config, Delivery};
 use kedactl_exec::{Run, find};
 use kedactl_images::{
-    Credentials, How, Image, REGISTRY, Reference, Service, Spec, Store, archive, build_changed,
-    kind_nodes, load, push, redis, service,
+    Credentials, How, Image, REGISTRY, Reference, Service, Spec, Store, alertmanager, archive,
+    build_changed, kind_nodes, load, prometheus, push, redis, service,
 };
 use kedactl_plan::Sink;
 use kedactl_tools::CancellationToken;
 
 use crate::place::Own;
+use crate::programs::{of_alertmanager, of_prometheus};
 use crate::up::Request;
 use crate::{Home, StackError, recipe};
 
@@ -101,12 +102,7 @@ fn name(
         Delivery::Registry(prefix) => image.moved(prefix)?.to_string(),
         _ => image.to_string(),
     };
-    match which {
-        BuiltImage::Api => config.api.image = name,
-        BuiltImage::Worker => config.worker.image = name,
-        BuiltImage::Webhook => config.webhook.image = name,
-        BuiltImage::Redis => config.redis.image = Some(name),
-    }
+    which.put(config, name);
     Ok(())
 }
 
@@ -118,11 +114,11 @@ pub(crate) fn named_by(
 ) -> Result<Config, StackError> {
     let mut named = config.clone();
     for which in &config.images.build {
-        let image = bundle.contents().built.get(which.section());
+        let image = bundle.contents().built.get(which.name());
         let image = image.ok_or_else(|| StackError::Config {
             problem: format!(
                 "images.build has {}, and the bundle has no image of it",
-                which.section()
+                which.name()
             ),
             cure: "make the bundle again with it, or leave images.build as the bundle has it"
                 .to_owned(),
@@ -151,7 +147,7 @@ fn of_bundle(bundle: &Bundle, config: &Config) -> Result<Built, StackError> {
 
 /// An image of ours that another layer replaced is not brought anywhere.
 fn wanted(entry: &ImageEntry, contents: &Contents, config: &Config) -> bool {
-    let of = |which: &BuiltImage| contents.built.get(which.section()) == Some(&entry.image);
+    let of = |which: &BuiltImage| contents.built.get(which.name()) == Some(&entry.image);
     entry.origin != Origin::Built || config.images.build.iter().any(of)
 }
 
@@ -171,6 +167,8 @@ fn specs(config: &Config, images: &Path) -> Result<Vec<(BuiltImage, Spec)>, Stac
             },
             BuiltImage::Webhook => ours(Service::Webhook, &programs.webhook)?,
             BuiltImage::Redis => redis(find)?,
+            BuiltImage::Prometheus => prometheus(&of_prometheus(config)?),
+            BuiltImage::Alertmanager => alertmanager(&of_alertmanager(config)?),
         };
         all.push((*which, spec));
     }

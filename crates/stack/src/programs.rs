@@ -1,8 +1,10 @@
 //! Programs of this machine that a run needs on its way: looked up before anything is written, with the key that names each.
 //! Must not run them; helm and kind are looked up by those who drive them.
 
+use std::path::PathBuf;
+
 use kedactl_config::{BuiltImage, Config, Delivery, Provider};
-use kedactl_exec::find;
+use kedactl_exec::{find, find_first};
 use kedactl_images::{Service, redis};
 
 use crate::{StackError, recipe};
@@ -21,6 +23,8 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
                 service(Service::Webhook, programs.webhook.as_deref(), "webhook")?
             }
             BuiltImage::Redis => drop(redis(of_redis)?),
+            BuiltImage::Prometheus => drop(of_prometheus(config)?),
+            BuiltImage::Alertmanager => drop(of_alertmanager(config)?),
         }
     }
     Ok(())
@@ -47,12 +51,43 @@ fn service(which: Service, named: Option<&str>, key: &str) -> Result<(), StackEr
     there(name, purpose, cure)
 }
 
-fn of_redis(name: &str) -> Result<std::path::PathBuf, StackError> {
+fn of_redis(name: &str) -> Result<PathBuf, StackError> {
     let cure = "install redis-server, or take redis out of images.build where the cluster can pull its image";
     find(name).map_err(|_| StackError::Missing {
         program: name.to_owned(),
         purpose: "the image of Redis is made from",
         cure: cure.to_owned(),
+    })
+}
+
+/// This machine's Prometheus.
+pub(crate) fn of_prometheus(config: &Config) -> Result<PathBuf, StackError> {
+    of_monitoring(
+        &config.images.programs.prometheus,
+        &["prometheus"],
+        "prometheus",
+    )
+}
+
+/// This machine's Alertmanager, under the name that Debian or its makers give it.
+pub(crate) fn of_alertmanager(config: &Config) -> Result<PathBuf, StackError> {
+    let usual = ["prometheus-alertmanager", "alertmanager"];
+    of_monitoring(&config.images.programs.alertmanager, &usual, "alertmanager")
+}
+
+fn of_monitoring(named: &Option<String>, usual: &[&str], key: &str) -> Result<PathBuf, StackError> {
+    let found = match named {
+        Some(name) => find(name),
+        None => find_first(usual),
+    };
+    found.map_err(|_| StackError::Missing {
+        program: named.clone().unwrap_or_else(|| usual[0].to_owned()),
+        purpose: "an image of the monitoring is made from",
+        cure: format!(
+            "install {}, or name its program in images.programs.{key}; take {key} out of images.build where the cluster can \
+             pull its image",
+            usual[0]
+        ),
     })
 }
 

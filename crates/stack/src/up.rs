@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use kedactl_bundle::Bundle;
 use kedactl_cluster::{Adopt, Plan, Run as ClusterRun};
-use kedactl_config::{Config, Delivery};
+use kedactl_config::{BuiltImage, Config, Delivery};
 use kedactl_images::{Credentials, Requested};
 use kedactl_plan::{Control, Graph, Report, Shape, Sink, Step};
 use kedactl_render::Templates;
@@ -180,15 +180,23 @@ impl<'r> Job<'r> {
         let mut after: Vec<String> = depends.map(|it| release_id(it.as_str())).collect();
         after.push("namespaces".to_owned());
         let bundled = self.request.bundle.is_some();
-        if bundled || (declared.name.as_str() == "redis" && self.builds_redis()) {
+        if bundled || self.runs_what_is_made(declared) {
             after.push("images/load".to_owned());
         }
         after
     }
 
-    fn builds_redis(&self) -> bool {
+    /// Whether pods of a release run images that are made here.
+    fn runs_what_is_made(&self, declared: &Declared) -> bool {
+        let images: &[BuiltImage] = match declared.name.as_str() {
+            "redis" => &[BuiltImage::Redis],
+            _ if declared.release.is_own_monitoring() => {
+                &[BuiltImage::Prometheus, BuiltImage::Alertmanager]
+            }
+            _ => &[],
+        };
         let build = &self.request.config.images.build;
-        build.contains(&kedactl_config::BuiltImage::Redis)
+        images.iter().any(|it| build.contains(it))
     }
 
     fn with_releases(&self, nodes: &[&str], chosen: impl Fn(&str) -> bool) -> Vec<String> {

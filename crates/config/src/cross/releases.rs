@@ -165,7 +165,7 @@ impl Cross<'_> {
         let mut seen = BTreeSet::new();
         for image in &images.build {
             if !seen.insert(image) {
-                let message = format!("`{}` is given twice", image.section());
+                let message = format!("`{}` is given twice", image.name());
                 self.add(&["images", "build"], message);
             }
         }
@@ -193,6 +193,18 @@ impl Cross<'_> {
         if config.provider.is_cluster() && seen.contains(&BuiltImage::Redis) && !runs {
             let message = "`redis` has no effect: the release `redis` is not our own chart";
             self.add(&["images", "build"], message.into());
+        }
+        let mut wanted = config.wanted_releases();
+        let watches = wanted.any(|(_, release)| release.is_own_monitoring());
+        for image in [BuiltImage::Prometheus, BuiltImage::Alertmanager] {
+            if config.provider.is_cluster() && seen.contains(&image) && !watches {
+                let message = format!(
+                    "`{}` has no effect: no release is our own chart of the monitoring",
+                    image.name()
+                );
+                let hint = "`monitoring.profile: minimal` has it".to_owned();
+                self.add_with(&["images", "build"], message, Some(hint));
+            }
         }
     }
 }

@@ -67,8 +67,8 @@ pub struct Keda {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Monitoring {
-    /// What is installed: `none`, `classic` (loki-stack), `modern` (kube-prometheus-stack, Loki, Alloy), or a file of the
-    /// project's, `values/releases/monitoring/<profile>.yaml`
+    /// What is installed: `none`, `minimal` (our own chart), `classic` (loki-stack), `modern` (kube-prometheus-stack, Loki,
+    /// Alloy), or a file of the project's, `values/releases/monitoring/<profile>.yaml`
     #[schemars(extend("format" = "dns-label"))]
     pub profile: String,
     /// Pod Security Standard of its namespace
@@ -76,10 +76,31 @@ pub struct Monitoring {
     /// Namespace of the monitoring, whose pods alone may reach the metrics ports; absent: `<namespace>-monitoring`
     #[schemars(extend("format" = "dns-label"))]
     pub namespace: String,
+    /// Version of the Alertmanager that the profile brings: younger fields are left out of its configuration; absent: 0.25
+    #[serde(default)]
+    #[schemars(extend("x-text" = true, "format" = "version"))]
+    pub alertmanager_version: Option<String>,
+    /// Images of the profile `minimal` in the place of its own
+    #[serde(default)]
+    pub images: MonitoringImages,
     /// Thresholds of the alert rules
     pub rules: AlertRules,
     /// How Alertmanager groups, repeats and routes what fires
     pub alerts: Alerts,
+}
+
+/// Images that a later layer, or what is made from this machine's programs, puts in the place of the chart's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MonitoringImages {
+    /// Prometheus
+    #[serde(default)]
+    #[schemars(extend("format" = "image"))]
+    pub prometheus: Option<String>,
+    /// Alertmanager
+    #[serde(default)]
+    #[schemars(extend("format" = "image"))]
+    pub alertmanager: Option<String>,
 }
 
 /// The Pod Security Standard that a namespace enforces.

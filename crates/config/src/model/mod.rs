@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Egress, Ingress, Keda, Monitoring, Network, PodSecurity, Strictness};
+pub use cluster::{
+    Egress, Ingress, Keda, Monitoring, MonitoringImages, Network, PodSecurity, Strictness,
+};
 pub use local::{Local, LocalPorts, LocalPrograms, LogFiles, Restart};
 pub use monitoring::{
     AlertRoute, AlertRules, Alerts, ApiRules, BudgetRules, LatencyBound, OutboxRules, QueueRules,

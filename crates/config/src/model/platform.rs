@@ -14,8 +14,8 @@ use super::{Config, QueueKind, Text};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Images {
-    /// What is made; tagged by content, it takes the place of api.image, worker.image, webhook.image and redis.image. A later
-    /// layer that names an image takes it off this list
+    /// What is made; tagged by content, it takes the place of api.image, worker.image, webhook.image, redis.image and
+    /// monitoring.images. A later layer that names an image takes it off this list
     pub build: Vec<BuiltImage>,
     /// Registry to push to, `HOST[:PORT]/PATH`
     #[serde(default)]
@@ -126,6 +126,14 @@ pub struct ImagePrograms {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub webhook: Option<String>,
+    /// Prometheus
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub prometheus: Option<String>,
+    /// Alertmanager
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub alertmanager: Option<String>,
 }
 
 /// An image that is made.
@@ -142,16 +150,56 @@ pub enum BuiltImage {
     Webhook,
     /// From this machine's redis-server, for clusters that can pull nothing.
     Redis,
+    /// From this machine's prometheus, likewise.
+    Prometheus,
+    /// From this machine's prometheus-alertmanager, likewise.
+    Alertmanager,
 }
 
 impl BuiltImage {
-    /// Its section of the configuration, whose `image` it replaces.
-    pub fn section(self) -> &'static str {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Api,
+        Self::Worker,
+        Self::Webhook,
+        Self::Redis,
+        Self::Prometheus,
+        Self::Alertmanager,
+    ];
+
+    /// Its name in `images.build`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Worker => "worker",
             Self::Webhook => "webhook",
             Self::Redis => "redis",
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
+        }
+    }
+
+    /// The key of the configuration that it takes the place of.
+    pub fn key(self) -> &'static [&'static str] {
+        match self {
+            Self::Api => &["api", "image"],
+            Self::Worker => &["worker", "image"],
+            Self::Webhook => &["webhook", "image"],
+            Self::Redis => &["redis", "image"],
+            Self::Prometheus => &["monitoring", "images", "prometheus"],
+            Self::Alertmanager => &["monitoring", "images", "alertmanager"],
+        }
+    }
+
+    /// Puts the name of an image into the configuration, where pods are told of it.
+    pub fn put(self, config: &mut Config, image: String) {
+        match self {
+            Self::Api => config.api.image = image,
+            Self::Worker => config.worker.image = image,
+            Self::Webhook => config.webhook.image = image,
+            Self::Redis => config.redis.image = Some(image),
+            Self::Prometheus => config.monitoring.images.prometheus = Some(image),
+            Self::Alertmanager => config.monitoring.images.alertmanager = Some(image),
         }
     }
 }

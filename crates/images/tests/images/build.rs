@@ -124,6 +124,52 @@ fn an_image_of_an_installed_package_runs_with_nothing_of_this_machine() {
     }
 }
 
+/// Debian's programs read files beside them; without those Alertmanager does not start.
+#[test]
+fn prometheus_and_alertmanager_run_with_what_is_packed_beside_them() {
+    let names = ["prometheus", "prometheus-alertmanager"];
+    let [Ok(prometheus), Ok(alertmanager)] = names.map(kedactl_exec::find) else {
+        kedactl_testkit::skipped("no prometheus or no prometheus-alertmanager is installed");
+        return;
+    };
+    if !Containerd::can_run() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let node = Containerd::start();
+    let config = "route: {receiver: none}\nreceivers: [{name: none}]\n";
+    let mut of_alertmanager = kedactl_images::alertmanager(&alertmanager);
+    of_alertmanager.files.push(ExtraFile {
+        at: "/etc/alertmanager.yml".to_owned(),
+        content: Content::Bytes(config.as_bytes().to_vec()),
+        executable: false,
+    });
+    of_alertmanager.writable.push("/data".to_owned());
+    let specs = [kedactl_images::prometheus(&prometheus), of_alertmanager];
+    let [prometheus, alertmanager] = specs.map(|spec| build(&scratch.store, &spec).unwrap());
+    let images = [prometheus.clone(), alertmanager.clone()];
+    crate::load::blocking(&scratch.store, &images, &[&node]).unwrap();
+    let said = node.run_in(
+        &prometheus.reference.to_string(),
+        &["/usr/bin/prometheus", "--version"],
+    );
+    assert!(said.status.success(), "{said:?}");
+    // It reads its own templates before it listens, which it cannot at an address that is nobody's.
+    let arguments = [
+        "/usr/bin/alertmanager",
+        "--config.file=/etc/alertmanager.yml",
+        "--storage.path=/data",
+        "--cluster.listen-address=",
+        "--web.listen-address=192.0.2.1:9093",
+    ];
+    let said = node.run_in(&alertmanager.reference.to_string(), &arguments);
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        text.contains("Completed loading of configuration file") && text.contains("192.0.2.1"),
+        "{said:?}"
+    );
+}
+
 #[test]
 fn what_makes_no_image_is_refused_by_name() {
     let scratch = Scratch::new();

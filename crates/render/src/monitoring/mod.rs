@@ -3,10 +3,12 @@
 
 mod alertmanager;
 mod dashboards;
+mod release;
 mod rules;
 
 pub use alertmanager::{AlertmanagerTarget, AlertmanagerVersion, WebhookTarget};
 pub use dashboards::{Dashboard, dashboards};
+pub(crate) use release::computed;
 
 use kedactl_config::{Config, documents};
 use serde_json::Value as Json;

@@ -11,6 +11,7 @@ mod kind;
 mod minikube;
 mod minikube_contract;
 mod monitoring;
+mod monitoring_profiles;
 mod network;
 mod profiles;
 mod pull;

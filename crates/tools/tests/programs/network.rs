@@ -141,7 +141,11 @@ fn within(block: &Value, address: Ipv4Addr) -> bool {
     let Some((network, length)) = block["cidr"].as_str().and_then(|it| it.split_once('/')) else {
         return false;
     };
-    let (network, length): (Ipv4Addr, u32) = (network.parse().unwrap(), length.parse().unwrap());
+    // A block of the other family.
+    let Ok(network) = network.parse::<Ipv4Addr>() else {
+        return false;
+    };
+    let length: u32 = length.parse().unwrap();
     let prefix = |it: Ipv4Addr| it.to_bits().checked_shr(32 - length).unwrap_or(0);
     prefix(network) == prefix(address)
 }

@@ -18,7 +18,7 @@ use crate::support::{helms, settings};
 const DUMP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}, namespace: {{ .Release.Namespace }}}\n\
                     data: {values: {{ .Values | toJson | quote }}}\n";
 
-fn config(project: &str, sets: &[&str]) -> Config {
+pub(crate) fn config(project: &str, sets: &[&str]) -> Config {
     let request = Request {
         env: "kind".into(),
         project: Some("p".into()),
@@ -38,7 +38,7 @@ fn config(project: &str, sets: &[&str]) -> Config {
 }
 
 /// A schema that knows these keys and refuses every other one.
-fn schema(keys: &str) -> Value {
+pub(crate) fn schema(keys: &str) -> Value {
     let mut root =
         json!({"type": "object", "additionalProperties": false, "properties": {"global": {}}});
     for key in keys.lines().filter(|line| !line.starts_with('#')) {
@@ -62,7 +62,7 @@ fn schema(keys: &str) -> Value {
     root
 }
 
-fn keys(chart: &str, version: &str) -> String {
+pub(crate) fn keys(chart: &str, version: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../render/tests/chart-keys");
     std::fs::read_to_string(format!("{folder}/{chart}-{version}.txt")).unwrap()
 }
