@@ -16,5 +16,6 @@ pub use accept::{Accepted, Entry, GroupId, NoGroupId, State};
 pub use error::OutboxError;
 pub use find::Found;
 pub use look::{Depth, Kind, Row};
+pub use look::{Depth, Kind, Prober, Row};
 pub use outbox::{Outbox, OutboxOptions};
 pub use send::{Claim, Outcome, Pace, Reported, Sender, Work};

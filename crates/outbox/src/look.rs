@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use kedactl_queue::Channel;
 use serde::Serialize;
 
 use crate::accept::{GroupId, State};
 use crate::error::OutboxError;
-use crate::outbox::{Outbox, call};
+use crate::outbox::{Outbox, answered, call, channel};
 use crate::reply;
 
 /// How much there is.
@@ -52,7 +53,26 @@ pub struct Row {
     pub state: Option<State>,
 }
 
+/// Asks whether anything can be kept, again and again on one connection.
+#[derive(Debug)]
+pub struct Prober(Channel);
+
+impl Prober {
+    /// Writes a little, as everything that is accepted is written: an error says why nothing could be. The server's time
+    /// since the Unix epoch.
+    pub async fn probe(&mut self) -> Result<Duration, OutboxError> {
+        let answer = answered(&mut self.0, call("probe")).await?;
+        let ms = reply::number(Some(&answer))?.max(0) as u64;
+        Ok(Duration::from_millis(ms))
+    }
+}
+
 impl Outbox {
+    /// One that asks whether anything can be kept.
+    pub fn prober(&self) -> Prober {
+        Prober(channel(self.redis(), Duration::ZERO))
+    }
+
     /// How much there is.
     pub async fn depth(&self) -> Result<Depth, OutboxError> {
         let answer = self.call(call("depth")).await?;

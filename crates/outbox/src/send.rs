@@ -16,12 +16,12 @@ use crate::reply;
 /// How often may be called: Telegram's own limits, with a little air.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    /// Between two calls to one chat.
+    /// Between the end of a call to a chat and the next one.
     pub gap: Duration,
     /// Calls to one group chat in [`Pace::window`].
     pub most: u32,
     pub window: Duration,
-    /// Calls of all in one second.
+    /// Calls of all in one second, at even distances.
     pub rate: u32,
 }
 
@@ -29,7 +29,7 @@ impl Default for Pace {
     /// core.telegram.org/bots/faq: one message a second, twenty a minute in a group, thirty a second in all.
     fn default() -> Self {
         Self {
-            gap: Duration::from_millis(1050),
+            gap: Duration::from_millis(1010),
             most: 20,
             window: Duration::from_secs(61),
             rate: 25,
@@ -51,6 +51,8 @@ pub struct Work {
     /// Failures since it was last shown.
     pub tries: u32,
     pub state: State,
+    /// Telegram did not take the HTML of this state.
+    pub plain: bool,
     /// Who has it, for the report.
     lease: String,
 }
@@ -82,6 +84,10 @@ pub enum Outcome {
     Refused(u32, String),
     /// Nothing gets into the chat; it is tried again after so long.
     Closed(Duration, String),
+    /// The HTML was not taken: the next call of this state is one without.
+    NotHtml,
+    /// The topic is not there: for so long its messages go to the chat itself.
+    NoTopic(Duration),
 }
 
 /// One that sends. Its leases are its own: of two handles one sends.
@@ -118,10 +124,9 @@ impl Sender {
         command
             .arg(&lease)
             .arg(ms(self.lease))
-            .arg(ms(self.pace.gap))
             .arg(ms(self.pace.window))
             .arg(self.pace.most)
-            .arg(self.pace.rate);
+            .arg(self.pace.rate.max(1));
         let answer = answered(&mut self.channel, command).await?;
         let fields = reply::list(&answer)?;
         if reply::number(fields.first())? == 1 {
@@ -140,7 +145,8 @@ impl Sender {
         outcome: &Outcome,
     ) -> Result<Reported, OutboxError> {
         let mut command = call("report");
-        command.arg(work.group.as_str()).arg(&work.lease);
+        let gap = self.pace.gap.as_millis() as u64;
+        command.arg(work.group.as_str()).arg(&work.lease).arg(gap);
         outcome.add_to(work, &mut command);
         let answer = answered(&mut self.channel, command).await?;
         Ok(match reply::number(Some(&answer))? {
@@ -155,7 +161,7 @@ impl Sender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
     Well,
-    /// The chat was open before.
+    /// The chat, or the topic, was open before.
     News,
     /// Somebody else has the group by now.
     Late,
@@ -176,6 +182,8 @@ impl Outcome {
             Self::Moved(to) => command.arg("moved").arg(*to),
             Self::Refused(most, words) => command.arg("refused").arg(*most).arg(words),
             Self::Closed(time, words) => command.arg("closed").arg(ms(time)).arg(words),
+            Self::NotHtml => command.arg("plain").arg(work.number),
+            Self::NoTopic(time) => command.arg("topic").arg(ms(time)),
         };
     }
 }
@@ -195,6 +203,7 @@ fn work(fields: &[Value], lease: String) -> Result<Work, QueueError> {
         message: optional(7),
         tries: reply::number(fields.get(8))?.max(0) as u32,
         state: serde_json::from_str(&text(9)).map_err(|_| QueueError::Answer("not a state"))?,
+        plain: reply::number(fields.get(10))? == 1,
         lease,
     })
 }

@@ -47,6 +47,24 @@ impl Child {
         Self::spawn(alone, program, args, log)
     }
 
+    /// As [`Self::start`], with a folder that is a disk of its own of so many MiB.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fixtures start real servers themselves"
+    )]
+    pub(crate) fn start_on_disk(
+        (folder, mib): (&Path, u32),
+        program: &str,
+        args: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut alone = Command::new("unshare");
+        alone.args(own_mounts()).args(["--", "sh", "-c"]);
+        alone.arg(r#"mount -t tmpfs -o size="$1"m disk "$0" && shift && exec setpriv "$@""#);
+        alone.arg(folder).arg(mib.to_string());
+        Self::spawn(alone, program, args, log)
+    }
+
     fn spawn(
         mut setpriv: Command,
         program: &str,

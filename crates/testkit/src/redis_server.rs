@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::process::Child;
+use crate::process::{Child, can_have_own_hosts};
 use crate::program::redis_program;
 use crate::tls::Certificates;
 use crate::{free_port, until};
@@ -26,6 +26,9 @@ pub struct RedisOptions {
     pub extra: Vec<String>,
     /// A hosts file that this server alone resolves names by.
     pub hosts: Option<PathBuf>,
+    /// Its data lie on a disk of so many MiB, which can be filled. [`RedisServer::can_have_a_disk`] says whether that is
+    /// possible here; not together with `hosts`.
+    pub disk_mib: Option<u32>,
 }
 
 /// A server on 127.0.0.1 with its data in a temporary directory; killed and removed on drop.
@@ -37,6 +40,7 @@ pub struct RedisServer {
     password: Option<String>,
     config: PathBuf,
     hosts: Option<PathBuf>,
+    disk_mib: Option<u32>,
     dir: tempfile::TempDir,
 }
 
@@ -59,7 +63,9 @@ impl RedisServer {
         let (port, tls_port) = (free_port(), free_port());
         let config = dir.path().join("redis.conf");
         std::fs::write(&config, conf(options, dir.path(), port, tls_port))?;
-        let child = run(&config, dir.path(), options.hosts.as_deref())?;
+        std::fs::create_dir(dir.path().join("data"))?;
+        let disk = options.disk_mib;
+        let child = run(&config, dir.path(), options.hosts.as_deref(), disk)?;
         let public = if options.tls.is_some() {
             tls_port
         } else {
@@ -73,6 +79,7 @@ impl RedisServer {
             password,
             config,
             hosts: options.hosts.clone(),
+            disk_mib: disk,
             dir,
         };
         server.wait_ready()?;
@@ -125,9 +132,37 @@ impl RedisServer {
     /// If it does not start.
     pub fn restart(&mut self) {
         self.child.kill();
-        let again = run(&self.config, self.dir.path(), self.hosts.as_deref());
+        let (dir, hosts) = (self.dir.path(), self.hosts.as_deref());
+        let again = run(&self.config, dir, hosts, self.disk_mib);
         self.child = again.expect("redis-server starts again");
         self.wait_ready().expect("redis-server answers again");
+    }
+
+    /// Whether a server can have a disk of its own here; says so on stderr where a test has to be skipped.
+    pub fn can_have_a_disk() -> bool {
+        can_have_own_hosts()
+    }
+
+    /// Leaves no room on its disk, or the room that there was.
+    ///
+    /// # Panics
+    /// If it has no disk of its own.
+    pub fn fill_disk(&self, full: bool) {
+        let folder = format!("/proc/{}/root", self.pid());
+        let data = self.dir.path().join("data");
+        let ballast = format!("{folder}{}/ballast", data.display());
+        if !full {
+            std::fs::remove_file(&ballast).expect("the disk was filled");
+            return;
+        }
+        let mut file = std::fs::File::create(&ballast).expect("a disk");
+        let block = [0_u8; 4096];
+        for _ in 0..self.disk_mib.expect("a disk of its own") * 256 {
+            if file.write_all(&block).is_err() {
+                return;
+            }
+        }
+        panic!("the disk took more than it has");
     }
 
     /// One inline command on a connection of its own; the raw answer, or nothing where there is none.
@@ -145,7 +180,16 @@ impl RedisServer {
     }
 }
 
-fn run(config: &Path, dir: &Path, hosts: Option<&Path>) -> anyhow::Result<Child> {
+fn run(
+    config: &Path,
+    dir: &Path,
+    hosts: Option<&Path>,
+    disk_mib: Option<u32>,
+) -> anyhow::Result<Child> {
+    if let Some(mib) = disk_mib {
+        let (data, args) = (dir.join("data"), [config.display().to_string()]);
+        return Child::start_on_disk((&data, mib), redis_program(), &args, &dir.join("log"));
+    }
     start_redis(&[config.display().to_string()], &dir.join("log"), hosts)
 }
 
@@ -164,7 +208,7 @@ fn conf(options: &RedisOptions, dir: &Path, port: u16, tls_port: u16) -> String 
     let mut lines = vec![
         format!("port {port}"),
         "bind 127.0.0.1".to_owned(),
-        format!("dir {}", dir.display()),
+        format!("dir {}", dir.join("data").display()),
         "save \"\"".to_owned(),
         "daemonize no".to_owned(),
         format!("appendonly {}", if options.aof { "yes" } else { "no" }),

@@ -240,6 +240,7 @@ fn node_options(
         tls: options.tls.clone(),
         extra,
         hosts: hosts.map(Path::to_owned),
+        disk_mib: None,
     }
 }
 

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::notice;
 use super::state::State;
 
-/// Whoever holds a group for longer is thought dead; two calls fit in.
-const LEASE: Duration = Duration::from_secs(40);
+/// A call that is over may take so long to be reported before its sender is thought dead.
+const TO_REPORT: Duration = Duration::from_secs(5);
 /// Redis is asked again after so long where it did not answer.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Longest sleep: other replicas accept too.
@@ -24,11 +24,14 @@ const LONGEST: Duration = Duration::from_secs(1);
 const REFUSALS: u32 = 5;
 /// A chat that takes nothing is tried again after so long.
 const CLOSED_FOR: Duration = Duration::from_mins(5);
+/// A topic that is not there is tried again after so long.
+const LOST_FOR: Duration = Duration::from_mins(30);
 
 /// Sends until told to stop; what is under way then is finished.
 pub(super) async fn run(state: State, stop: CancellationToken) {
     let pace = Pace::default();
-    let mut sender = Sender::new(&state.outbox, pace, LEASE);
+    let lease = state.settings.call_within + TO_REPORT;
+    let mut sender = Sender::new(&state.outbox, pace, lease);
     while !stop.is_cancelled() {
         let rest = match sender.claim().await {
             Ok(Claim::Work(work)) => {
@@ -65,6 +68,7 @@ async fn deliver(state: &State, sender: &mut Sender, work: &Work) {
         (Ok(Reported::News), Outcome::Closed(_, words)) => {
             notice::closed(state, work.chat, words).await;
         }
+        (Ok(Reported::News), Outcome::NoTopic(_)) => notice::no_topic(state, work.chat).await,
         (Err(error), _) => {
             tracing::warn!(
                 error = crate::startup::chain(&error),
@@ -75,31 +79,29 @@ async fn deliver(state: &State, sender: &mut Sender, work: &Work) {
     }
 }
 
-/// Shows a group, and says what became of it.
+/// Shows a group by one call, and says what became of it: whatever needs another call waits for its turn.
 async fn shown(state: &State, work: &Work) -> Outcome {
     let html = html(state, work);
-    let call = match work.message {
+    let mut call = match work.message {
         Some(message) => Call::edit(work.chat, message, &html),
         None => Call::send(work.chat, &html, work.status == Status::Resolved),
     };
-    let mut answer = state.bot.call(&call).await;
-    if let Answer::NotHtml(words) = &answer {
-        tracing::error!(words, "Telegram does not take our HTML; sent without tags");
-        answer = state.bot.call(&call.plain(&html)).await;
-    } else if matches!(&answer, Answer::Closed(Why::NoTopic, _)) && work.chat.thread.is_some() {
-        // The chat is there, only the topic is not.
-        let mut chat = work.chat;
-        chat.thread = None;
-        let silent = work.status == Status::Resolved;
-        answer = state.bot.call(&Call::send(chat, &html, silent)).await;
+    if work.plain {
+        call = call.plain(&html);
     }
-    match answer {
+    match state.bot.call(&call).await {
         Answer::Done { message } => Outcome::Done(Some(message)),
         Answer::Unchanged => Outcome::Done(None),
         Answer::Gone => Outcome::Gone,
         Answer::Later(time) => Outcome::Later(time),
         Answer::Moved { to } => Outcome::Moved(to),
+        Answer::NotHtml(words) if !work.plain => {
+            tracing::error!(words, "Telegram does not take our HTML; sent without tags");
+            Outcome::NotHtml
+        }
         Answer::NotHtml(words) | Answer::Refused(words) => Outcome::Refused(REFUSALS, words),
+        // The chat is there, only the topic is not.
+        Answer::Closed(Why::NoTopic, _) if work.chat.thread.is_some() => Outcome::NoTopic(LOST_FOR),
         Answer::Closed(_, words) => Outcome::Closed(CLOSED_FOR, words),
         Answer::Failed(words) => Outcome::Failed(backoff(work.tries), words),
     }

@@ -9,6 +9,7 @@ mod metrics;
 mod notice;
 mod pages;
 mod process;
+mod ready;
 mod routes;
 mod state;
 

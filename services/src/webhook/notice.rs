@@ -48,6 +48,17 @@ pub(super) async fn closed(state: &State, chat: Chat, words: &str) {
     let _told = say(state, &format!("closed {}", chat.id), text, Some(chat)).await;
 }
 
+/// Tells the operators that a topic is not there: its messages go to the chat itself, which may be theirs.
+pub(super) async fn no_topic(state: &State, chat: Chat) {
+    let topic = chat.thread.unwrap_or_default();
+    let text = format!(
+        "⚠️ chat {} has no topic {topic}, or it is closed: its messages go to the chat itself.",
+        chat.id
+    );
+    tracing::warn!(chat = chat.id, topic, "a topic is not there");
+    let _told = say(state, &format!("topic {} {topic}", chat.id), text, None).await;
+}
+
 async fn say(state: &State, about: &str, text: String, not_in: Option<Chat>) -> Result<(), ()> {
     let operators = state.routes.operators();
     let Some(chat) = operators.filter(|chat| not_in.is_none_or(|not| not.id != chat.id)) else {

@@ -21,7 +21,7 @@ pub(super) async fn healthz(Shared(state): Shared<State>) -> Response {
 
 pub(super) async fn readyz(Shared(state): Shared<State>) -> Response {
     let draining = state.shutdown.is_draining();
-    state.health.ready(draining).into_response()
+    state.ready.answer(draining).into_response()
 }
 
 pub(super) async fn metrics_text(Shared(state): Shared<State>) -> Response {

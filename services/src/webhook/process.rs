@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::bot::Bot;
 use super::routes::Routes;
 use super::state::State;
-use super::{accept, deliver, pages};
+use super::{accept, deliver, pages, ready};
 use crate::api::routed;
 use crate::events::Draining;
 use crate::serve::{ConnectionLimits, Server};
@@ -77,10 +77,7 @@ pub async fn run(
 
     let background = CancellationToken::new();
     let _ends_background = background.clone().drop_guard();
-    tokio::spawn({
-        let (state, stop) = (state.clone(), background.clone());
-        async move { state.health.watch(&state.redis, &stop).await }
-    });
+    tokio::spawn(ready::watch(state.clone(), background.clone()));
     let sending = CancellationToken::new();
     let mut senders: JoinSet<()> = (0..senders)
         .map(|_| deliver::run(state.clone(), sending.clone()))

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::bot::Bot;
 use super::metrics::WebhookMetrics;
+use super::ready::Readiness;
 use super::routes::Routes;
 use crate::health::Health;
 use crate::settings::WebhookSettings;
@@ -27,6 +28,7 @@ pub(super) struct Inner {
     pub(super) outbox: Outbox,
     pub(super) bot: Bot,
     pub(super) health: Health,
+    pub(super) ready: Readiness,
     pub(super) shutdown: Shutdown,
     /// Something was accepted: whoever sends may look.
     pub(super) news: Notify,
@@ -53,6 +55,7 @@ impl State {
             redis,
             bot,
             health: Health::default(),
+            ready: Readiness::default(),
             shutdown,
             news: Notify::new(),
             metrics: WebhookMetrics::default(),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{API, WORKER};
+use crate::support::{API, WEBHOOK, WORKER};
 
 #[expect(
     clippy::disallowed_methods,
@@ -50,7 +50,7 @@ fn every_problem_is_told_at_once() {
 
 #[test]
 fn unknown_flags_are_usage_errors_and_help_lists_all() {
-    for program in [API, WORKER] {
+    for program in [API, WORKER, WEBHOOK] {
         assert_eq!(run(program, &["--nonsense"], &[]).status.code(), Some(64));
         let help = run(program, &["--help"], &[]);
         assert_eq!(help.status.code(), Some(0));

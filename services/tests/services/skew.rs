@@ -3,13 +3,12 @@
 //! They must not trust that the clock is off: the worker's own log has to say so.
 
 use std::ops::Range;
-use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kedactl_testkit::{RedisServer, skipped, until};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Process, WORKER, api, get, post, redis, status};
+use crate::support::{PATIENCE, Process, WORKER, api, faketime, get, post, redis, status};
 
 const RUN: &str = "skew";
 /// Tasks of each kind.
@@ -70,25 +69,9 @@ fn beside_a_worker_off_by(seconds: i64) {
     );
 }
 
-/// The library that the program `faketime` puts before others; the program itself would stand between us and the
-/// worker's signals.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test asks a program that wraps a fixture"
-)]
-fn faketime() -> Option<String> {
-    let run = Command::new("faketime")
-        .args(["-f", "+1m", "printenv", "LD_PRELOAD"])
-        .stdin(Stdio::null())
-        .output();
-    let run = run.ok().filter(|run| run.status.success())?;
-    Some(String::from_utf8(run.stdout).ok()?.trim().to_owned())
-}
-
 struct Worker {
     process: Process,
     metrics: u16,
-    faked: bool,
 }
 
 impl Worker {
@@ -100,7 +83,6 @@ impl Worker {
             format!("--lease-ms={LEASE_MS}"),
             "--concurrency=16".to_owned(),
         ];
-        let faked = clock.is_some();
         let env = clock.map(|(library, seconds)| {
             [
                 ("LD_PRELOAD", library),
@@ -113,11 +95,7 @@ impl Worker {
         until("the worker is ready", PATIENCE, || {
             status(metrics, "/readyz") == Some(200)
         });
-        Self {
-            process,
-            metrics,
-            faked,
-        }
+        Self { process, metrics }
     }
 
     /// How far the times in its log are from ours, whole days left out.
@@ -131,23 +109,6 @@ impl Worker {
         let theirs = part(11) * 3600 + part(14) * 60 + part(17);
         let ours = (now_us() / 1_000_000) as i64 % DAY_S;
         (theirs - ours + DAY_S / 2).rem_euclid(DAY_S) - DAY_S / 2
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        drop(self.process.0.kill());
-        drop(self.process.0.wait());
-        if self.faked {
-            // The library keeps its state there, and a process that is killed cannot clear it away.
-            let pid = self.process.0.id();
-            for name in [
-                format!("faketime_shm_{pid}"),
-                format!("sem.faketime_sem_{pid}"),
-            ] {
-                drop(std::fs::remove_file(format!("/dev/shm/{name}")));
-            }
-        }
     }
 }
 

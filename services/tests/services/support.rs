@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 
 pub(crate) const API: &str = env!("CARGO_BIN_EXE_api-of-services");
 pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_worker-of-services");
+pub(crate) const WEBHOOK: &str = env!("CARGO_BIN_EXE_webhook-of-services");
 /// Long enough for a busy machine; a test that waits so long fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -80,7 +81,30 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
+        // `faketime` keeps its state there, and a process that is killed cannot clear it away.
+        let pid = self.0.id();
+        for name in [
+            format!("faketime_shm_{pid}"),
+            format!("sem.faketime_sem_{pid}"),
+        ] {
+            drop(std::fs::remove_file(format!("/dev/shm/{name}")));
+        }
     }
+}
+
+/// The library that the program `faketime` puts before others; the program itself would stand between us and the
+/// signals of what it runs. Nothing where it is not installed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test asks a program that wraps a fixture"
+)]
+pub(crate) fn faketime() -> Option<String> {
+    let run = Command::new("faketime")
+        .args(["-f", "+1m", "printenv", "LD_PRELOAD"])
+        .stdin(Stdio::null())
+        .output();
+    let run = run.ok().filter(|run| run.status.success())?;
+    Some(String::from_utf8(run.stdout).ok()?.trim().to_owned())
 }
 
 pub(crate) fn redis() -> RedisServer {

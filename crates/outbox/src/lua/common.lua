@@ -3,16 +3,18 @@
 --   seen:<key>       a notification that came before
 --   g:<group>        what a chat is shown of a group: chat, thread, route, status (f|r), state, want (number of the newest
 --                    state), sent (number of the state that is shown), sent_status, message, since (ms; the oldest state that is
---                    not shown), at (ms; the newest state), lease, fails, tries, dead
+--                    not shown), at (ms; the newest state), lease, fails, tries, dead, plain (number of a state whose HTML was
+--                    not taken)
 --   w:f:<chat>       groups that wait, firing ones, by since
 --   w:r:<chat>       groups that wait, resolved ones, by since
---   chats            chats with groups that wait, by when they may be sent to
---   chat:<chat>      free (ms; not before), closed (why nothing gets in)
+--   chats:f chats:r  chats with such groups, by when they may be sent to
+--   chat:<chat>      free (ms; not before), busy (the lease of the call that is under way), closed (why nothing gets in),
+--                    lost:<thread> (ms; until then that topic is passed over)
 --   sent:<chat>      times of the last calls to a group chat
 --   moved            a group's old id: its new one
 --   leased           groups that somebody is sending, by when that ends
 --   dead             groups that are not tried again by themselves, by time
---   pace             second, n: calls of this second
+--   pace             ms; no call of anybody before
 --   stats            counters
 
 local function now_ms()
@@ -49,7 +51,7 @@ local function enqueue(P, now, group, chat, status)
   local other = status == 'f' and 'r' or 'f'
   redis.call('ZREM', P .. 'w:' .. other .. ':' .. chat, group)
   redis.call('ZADD', P .. 'w:' .. status .. ':' .. chat, since, group)
-  redis.call('ZADD', P .. 'chats', 'NX', text(math.max(now, free_at(P, chat))), chat)
+  redis.call('ZADD', P .. 'chats:' .. status, 'NX', text(math.max(now, free_at(P, chat))), chat)
 end
 
 -- Takes a group out of everything that waits.
@@ -62,5 +64,15 @@ end
 -- Nothing for a chat before so long.
 local function hold(P, chat, until_ms)
   redis.call('HSET', P .. 'chat:' .. chat, 'free', text(until_ms))
-  redis.call('ZADD', P .. 'chats', 'XX', text(until_ms), chat)
+  for _, status in ipairs({'f', 'r'}) do
+    redis.call('ZADD', P .. 'chats:' .. status, 'XX', text(until_ms), chat)
+  end
+end
+
+-- The call to a chat that this lease stands for is over.
+local function leave(P, chat, lease)
+  local c = P .. 'chat:' .. chat
+  local ours = redis.call('HGET', c, 'busy') == lease
+  if ours then redis.call('HDEL', c, 'busy') end
+  return ours
 end

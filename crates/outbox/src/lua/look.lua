@@ -9,17 +9,32 @@ local function row(P, group, kind)
 end
 
 local function each_waiting(P, visit)
-  for _, chat in ipairs(redis.call('ZRANGE', P .. 'chats', 0, -1)) do
-    for _, status in ipairs({'f', 'r'}) do
+  for _, status in ipairs({'f', 'r'}) do
+    for _, chat in ipairs(redis.call('ZRANGE', P .. 'chats:' .. status, 0, -1)) do
       if visit(chat, P .. 'w:' .. status .. ':' .. chat) == false then return end
     end
   end
 end
 
+-- Chats for which something waits and that nothing gets into.
+local function closed_chats(P)
+  local seen, closed = {}, {}
+  each_waiting(P, function(chat)
+    if not seen[chat] and redis.call('HEXISTS', P .. 'chat:' .. chat, 'closed') == 1 then closed[#closed + 1] = chat end
+    seen[chat] = true
+  end)
+  return closed
+end
+
+-- A chat may be sent to at once, unless a call to it is under way.
+local function release(P, now, chat)
+  if redis.call('HEXISTS', P .. 'chat:' .. chat, 'busy') == 0 then hold(P, chat, now) end
+end
+
 -- answers: groups that wait, are being sent, are dead; ms that the oldest state has waited; chats that are closed
 redis.register_function{function_name = '@LIB@_depth', callback = function(keys, args)
   local P, now = keys[1] .. ':', now_ms()
-  local waiting, oldest, closed = 0, now, 0
+  local waiting, oldest = 0, now
   each_waiting(P, function(_, list)
     waiting = waiting + redis.call('ZCARD', list)
     local first = redis.call('ZRANGE', list, 0, 0, 'WITHSCORES')
@@ -29,10 +44,7 @@ redis.register_function{function_name = '@LIB@_depth', callback = function(keys,
     local since = redis.call('HGET', P .. 'g:' .. group, 'since')
     if since then oldest = math.min(oldest, tonumber(since)) end
   end
-  for _, chat in ipairs(redis.call('ZRANGE', P .. 'chats', 0, -1)) do
-    closed = closed + redis.call('HEXISTS', P .. 'chat:' .. chat, 'closed')
-  end
-  return {waiting, redis.call('ZCARD', P .. 'leased'), redis.call('ZCARD', P .. 'dead'), now - oldest, closed,
+  return {waiting, redis.call('ZCARD', P .. 'leased'), redis.call('ZCARD', P .. 'dead'), now - oldest, #closed_chats(P),
     redis.call('HGETALL', P .. 'stats')}
 end, flags = {'no-writes'}}
 
@@ -60,7 +72,7 @@ redis.register_function('@LIB@_retry', function(keys, args)
     local it = redis.call('HMGET', g, 'chat', 'status', 'lease')
     if it[1] then
       tried = tried + 1
-      hold(P, it[1], now)
+      release(P, now, it[1])
       if redis.call('ZREM', P .. 'dead', group) == 1 then
         redis.call('HDEL', g, 'dead', 'fails', 'tries')
         redis.call('HSETNX', g, 'since', text(now))
@@ -69,9 +81,7 @@ redis.register_function('@LIB@_retry', function(keys, args)
     end
   end
   if args[1] == '' then
-    for _, chat in ipairs(redis.call('ZRANGE', P .. 'chats', 0, -1)) do
-      if redis.call('HEXISTS', P .. 'chat:' .. chat, 'closed') == 1 then hold(P, chat, now) end
-    end
+    for _, chat in ipairs(closed_chats(P)) do release(P, now, chat) end
   end
   return tried
 end)
@@ -81,13 +91,20 @@ redis.register_function('@LIB@_drop', function(keys, args)
   local P, dropped = keys[1] .. ':', 0
   local groups = args[1] ~= '' and {args[1]} or redis.call('ZRANGE', P .. 'dead', 0, -1)
   for _, group in ipairs(groups) do
-    local chat = redis.call('HGET', P .. 'g:' .. group, 'chat')
-    if chat then
-      dequeue(P, group, chat)
+    local it = redis.call('HMGET', P .. 'g:' .. group, 'chat', 'lease')
+    if it[1] then
+      dequeue(P, group, it[1])
+      if it[2] then leave(P, it[1], it[2]) end
       redis.call('ZREM', P .. 'leased', group)
       redis.call('DEL', P .. 'g:' .. group)
       dropped = dropped + 1
     end
   end
   return dropped
+end)
+
+-- Whether this master takes writes: anything but an answer says that it does not. answers: its time in ms
+redis.register_function('@LIB@_probe', function(keys, args)
+  redis.call('SET', keys[1] .. ':probe', '1', 'PX', 60000)
+  return now_ms()
 end)

@@ -5,29 +5,49 @@ local function recover(P, now)
   for _, group in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leased', '-inf', text(now), 'LIMIT', 0, 64)) do
     redis.call('ZREM', P .. 'leased', group)
     local g = P .. 'g:' .. group
+    local it = redis.call('HMGET', g, 'chat', 'status', 'lease')
     redis.call('HDEL', g, 'lease')
-    local it = redis.call('HMGET', g, 'chat', 'status')
     if it[1] then
+      leave(P, it[1], it[3])
       enqueue(P, now, group, it[1], it[2])
       count(P, 'recovered', 1)
     end
   end
 end
 
--- What fires comes before what is over, and of both the oldest.
-local function first(P, chat)
-  for _, status in ipairs({'f', 'r'}) do
+-- The oldest group that waits with a status, of a chat that may be sent to.
+local function next_group(P, now, status, window, most)
+  local chats = P .. 'chats:' .. status
+  for _ = 1, 64 do
+    local chat = redis.call('ZRANGEBYSCORE', chats, '-inf', text(now), 'LIMIT', 0, 1)[1]
+    if not chat then return nil end
     local list = P .. 'w:' .. status .. ':' .. chat
     local group = redis.call('ZRANGE', list, 0, 0)[1]
-    if group then return group, list end
+    local sent, free = P .. 'sent:' .. chat, now
+    -- A group chat has a minus.
+    if string.sub(chat, 1, 1) == '-' and redis.call('LLEN', sent) >= most then
+      free = tonumber(redis.call('LINDEX', sent, 0)) + window
+    end
+    if not group then
+      redis.call('ZREM', chats, chat)
+    elseif redis.call('EXISTS', P .. 'g:' .. group) == 0 then
+      -- Its time was over before anybody could be told.
+      redis.call('ZREM', list, group)
+    elseif free > now then
+      hold(P, chat, free)
+    else
+      redis.call('ZREM', list, group)
+      if redis.call('EXISTS', list) == 0 then redis.call('ZREM', chats, chat) end
+      return group, chat
+    end
   end
 end
 
 -- How long until something may be sent; -1 where nothing waits.
 local function rest(P, now)
   local soonest
-  for _, key in ipairs({P .. 'chats', P .. 'leased'}) do
-    local it = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  for _, key in ipairs({'chats:f', 'chats:r', 'leased'}) do
+    local it = redis.call('ZRANGE', P .. key, 0, 0, 'WITHSCORES')
     local at = it[2] and tonumber(it[2])
     if at and (not soonest or at < soonest) then soonest = at end
   end
@@ -35,53 +55,49 @@ local function rest(P, now)
   return math.max(0, soonest - now)
 end
 
--- args: lease (a name that nobody else has), ms of the lease, ms between two calls to a chat, ms and number of calls of the
---       window of a group chat, calls of all in a second
--- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state}
+-- One call to a chat at a time, and calls of all at even distances: what is late on its way cannot meet the next one.
+local function take(P, now, group, chat, lease, lease_ms, window, most, rate)
+  redis.call('ZADD', P .. 'leased', text(now + lease_ms), group)
+  redis.call('HSET', P .. 'g:' .. group, 'lease', lease)
+  redis.call('HSET', P .. 'chat:' .. chat, 'busy', lease)
+  hold(P, chat, now + lease_ms)
+  local sent = P .. 'sent:' .. chat
+  redis.call('RPUSH', sent, text(now))
+  redis.call('LTRIM', sent, -most, -1)
+  redis.call('PEXPIRE', sent, window + lease_ms)
+  redis.call('SET', P .. 'pace', string.format('%.3f', now + 1000 / rate), 'PX', 60000)
+end
+
+-- args: lease (a name that nobody else has), ms of the lease, ms and number of calls of the window of a group chat, calls of
+--       all in a second
+-- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state, 1 for no HTML}
 redis.register_function('@LIB@_claim', function(keys, args)
   local P, now = keys[1] .. ':', now_ms()
-  local lease_ms, gap, window, most, rate = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5]), tonumber(args[6])
+  local lease_ms, window, most, rate = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   recover(P, now)
-  local second = math.floor(now / 1000)
-  local pace = redis.call('HMGET', P .. 'pace', 'second', 'n')
-  local n = tonumber(pace[1] or '0') == second and tonumber(pace[2]) or 0
-  if n >= rate then return {0, (second + 1) * 1000 - now} end
-  for _ = 1, 64 do
-    local chat = redis.call('ZRANGEBYSCORE', P .. 'chats', '-inf', text(now), 'LIMIT', 0, 1)[1]
-    if not chat then break end
-    local group, list = first(P, chat)
-    local sent = P .. 'sent:' .. chat
-    local free = now
-    -- A group has a minus.
-    if string.sub(chat, 1, 1) == '-' and redis.call('LLEN', sent) >= most then
-      free = tonumber(redis.call('LINDEX', sent, 0)) + window
-    end
-    if not group then
-      redis.call('ZREM', P .. 'chats', chat)
-    elseif redis.call('EXISTS', P .. 'g:' .. group) == 0 then
-      -- Its time was over before anybody could be told.
-      redis.call('ZREM', list, group)
-    elseif free > now then
-      hold(P, chat, free)
-    else
-      local g = P .. 'g:' .. group
-      redis.call('ZREM', list, group)
-      redis.call('ZADD', P .. 'leased', text(now + lease_ms), group)
-      redis.call('HSET', g, 'lease', args[1])
-      redis.call('RPUSH', sent, text(now))
-      redis.call('LTRIM', sent, -most, -1)
-      redis.call('PEXPIRE', sent, window)
-      redis.call('HSET', P .. 'pace', 'second', text(second), 'n', n + 1)
-      hold(P, chat, now + gap)
-      if not first(P, chat) then redis.call('ZREM', P .. 'chats', chat) end
-      local it = redis.call('HMGET', g, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state')
-      return {1, group, chat, it[1] or '', it[2] or '', it[3] or 'f', it[4] or '0', it[5] or '', it[6] or '0', it[7] or ''}
-    end
-  end
-  return {0, rest(P, now)}
+  local paced = tonumber(redis.call('GET', P .. 'pace') or '0')
+  -- The clock has whole milliseconds.
+  if paced >= now + 1 then return {0, math.ceil(paced - now)} end
+  -- What fires comes before what is over, in whatever chat.
+  local group, chat = next_group(P, now, 'f', window, most)
+  if not group then group, chat = next_group(P, now, 'r', window, most) end
+  if not group then return {0, rest(P, now)} end
+  take(P, now, group, chat, args[1], lease_ms, window, most, rate)
+  local it = redis.call('HMGET', P .. 'g:' .. group, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state', 'plain')
+  local thread = it[1] or ''
+  local lost = redis.call('HGET', P .. 'chat:' .. chat, 'lost:' .. thread)
+  if lost and tonumber(lost) > now then thread = '' end
+  return {1, group, chat, thread, it[2] or '', it[3] or 'f', it[4] or '0', it[5] or '', it[6] or '0', it[7] or '',
+    it[8] and it[8] == it[4] and 1 or 0}
 end)
 
 local outcomes = {}
+
+-- A topic that was passed over for its time and took this is there again.
+local function found(P, now, it)
+  local lost = redis.call('HGET', P .. 'chat:' .. it.chat, 'lost:' .. it.thread)
+  if lost and tonumber(lost) <= now then redis.call('HDEL', P .. 'chat:' .. it.chat, 'lost:' .. it.thread) end
+end
 
 -- The state of that number is shown. args: number, status, message
 function outcomes.done(P, now, group, g, it, args)
@@ -89,6 +105,7 @@ function outcomes.done(P, now, group, g, it, args)
   if args[3] ~= '' then redis.call('HSET', g, 'message', args[3]) end
   redis.call('HDEL', g, 'fails', 'tries')
   redis.call('HDEL', P .. 'chat:' .. it.chat, 'closed')
+  found(P, now, it)
   count(P, it.message and 'edited' or 'sent', 1)
   if it.want ~= args[1] then
     -- Meanwhile what is over now began anew.
@@ -106,11 +123,27 @@ function outcomes.gone(P, now, group, g, it)
   enqueue(P, now, group, it.chat, it.status)
 end
 
+-- The HTML was not taken: the same state without it is the next call. args: number
+function outcomes.plain(P, now, group, g, it, args)
+  redis.call('HSET', g, 'plain', args[1])
+  enqueue(P, now, group, it.chat, it.status)
+  count(P, 'plain', 1)
+end
+
+-- The chat is there, the topic is not: for so long its messages go to the chat itself. args: ms
+-- answers: 2 where it was there before
+function outcomes.topic(P, now, group, g, it, args)
+  local news = redis.call('HSET', P .. 'chat:' .. it.chat, 'lost:' .. it.thread, text(now + args[1])) == 1
+  enqueue(P, now, group, it.chat, it.status)
+  count(P, 'topics_lost', 1)
+  if news then return 2 end
+end
+
 -- Nothing for this chat before so long. args: ms
 function outcomes.later(P, now, group, g, it, args)
   count(P, 'limited', 1)
   count(P, 'limited_ms', args[1])
-  hold(P, it.chat, now + args[1])
+  hold(P, it.chat, now + math.max(it.gap, args[1]))
   enqueue(P, now, group, it.chat, it.status)
 end
 
@@ -119,7 +152,7 @@ function outcomes.failed(P, now, group, g, it, args)
   count(P, 'retried', 1)
   redis.call('HINCRBY', g, 'tries', 1)
   redis.call('HSET', g, 'why', args[2])
-  hold(P, it.chat, now + args[1])
+  hold(P, it.chat, now + math.max(it.gap, args[1]))
   enqueue(P, now, group, it.chat, it.status)
 end
 
@@ -139,7 +172,8 @@ function outcomes.moved(P, now, group, g, it, args)
     end
     redis.call('DEL', list)
   end
-  redis.call('ZREM', P .. 'chats', it.chat)
+  redis.call('ZREM', P .. 'chats:f', it.chat)
+  redis.call('ZREM', P .. 'chats:r', it.chat)
   redis.call('DEL', P .. 'chat:' .. it.chat, P .. 'sent:' .. it.chat)
   count(P, 'moved', 1)
 end
@@ -159,7 +193,7 @@ end
 -- answers: 2 where it was open before
 function outcomes.closed(P, now, group, g, it, args)
   local news = redis.call('HSET', P .. 'chat:' .. it.chat, 'closed', args[2]) == 1
-  hold(P, it.chat, now + args[1])
+  hold(P, it.chat, now + math.max(it.gap, args[1]))
   enqueue(P, now, group, it.chat, it.status)
   if news then
     count(P, 'closed', 1)
@@ -167,16 +201,16 @@ function outcomes.closed(P, now, group, g, it, args)
   end
 end
 
--- args: group, lease, outcome, and what belongs to it
+-- args: group, lease, ms between two calls to a chat, outcome, and what belongs to it
 -- answers: 0 if the lease had ended, else 1 or what the outcome says
 redis.register_function('@LIB@_report', function(keys, args)
   local P, now = keys[1] .. ':', now_ms()
   local group = args[1]
   local g = P .. 'g:' .. group
-  local had = redis.call('HMGET', g, 'lease', 'chat', 'status', 'want', 'at', 'message')
+  local had = redis.call('HMGET', g, 'lease', 'chat', 'status', 'want', 'at', 'message', 'thread')
   if had[1] ~= args[2] then
     -- A sender that was thought dead may have shown an old state after a newer one: the newest is shown once more.
-    if args[3] == 'done' and had[2] then
+    if args[4] == 'done' and had[2] then
       redis.call('HSET', g, 'sent', '0')
       redis.call('HSETNX', g, 'since', text(now))
       if not had[1] then enqueue(P, now, group, had[2], had[3]) end
@@ -186,8 +220,14 @@ redis.register_function('@LIB@_report', function(keys, args)
   end
   redis.call('ZREM', P .. 'leased', group)
   redis.call('HDEL', g, 'lease')
-  local it = {chat = had[2], status = had[3], want = had[4], at = had[5], message = had[6]}
+  local it = {chat = had[2], status = had[3], want = had[4], at = had[5], message = had[6], thread = had[7] or '', gap = tonumber(args[3])}
+  if leave(P, it.chat, args[2]) then
+    -- By now the call has arrived: from here on its limits count.
+    hold(P, it.chat, now + it.gap)
+    local sent = P .. 'sent:' .. it.chat
+    if redis.call('EXISTS', sent) == 1 then redis.call('LSET', sent, -1, text(now)) end
+  end
   local more = {}
-  for i = 4, #args do more[#more + 1] = args[i] end
-  return outcomes[args[3]](P, now, group, g, it, more) or 1
+  for i = 5, #args do more[#more + 1] = args[i] end
+  return outcomes[args[4]](P, now, group, g, it, more) or 1
 end)

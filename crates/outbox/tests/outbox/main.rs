@@ -21,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// An outbox on a server of its own.
 struct Bench {
-    _server: RedisServer,
+    server: RedisServer,
     redis: Redis,
     outbox: Outbox,
 }
@@ -68,7 +68,7 @@ impl Bench {
         Self {
             outbox: Outbox::new(&redis, OutboxOptions::default()),
             redis,
-            _server: server,
+            server,
         }
     }
 

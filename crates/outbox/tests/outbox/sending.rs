@@ -63,12 +63,89 @@ async fn a_chat_a_group_chat_and_all_together_have_their_pace() {
     };
     assert!(time > Duration::from_secs(50), "{time:?}");
 
-    let slow = Pace { rate: 0, ..fast() };
-    bench.add(&[9], "a", "resolved", 0).await;
+    let slow = Pace { rate: 1, ..fast() };
+    bench.add(&[9, 10], "a", "resolved", 0).await;
     let mut sender = Sender::new(&bench.outbox, slow, LEASE);
+    let work = taken(&mut sender).await;
+    sender.report(&work, &Outcome::Done(Some(1))).await.unwrap();
     assert!(
         matches!(sender.claim().await.unwrap(), Claim::Wait(time) if time <= Duration::from_secs(1))
     );
+}
+
+#[tokio::test]
+async fn a_chat_has_one_call_at_a_time_and_its_pause_begins_with_the_end_of_it() {
+    let bench = Bench::new().await;
+    for group in ["a", "b"] {
+        bench.add(&[1], group, "firing", 0).await;
+    }
+    let pace = Pace {
+        gap: Duration::from_millis(300),
+        ..fast()
+    };
+    let mut sender = Sender::new(&bench.outbox, pace, LEASE);
+    let work = taken(&mut sender).await;
+    let until_the_lease_ends = sender.claim().await.unwrap();
+    assert!(
+        matches!(until_the_lease_ends, Claim::Wait(time) if time > LEASE / 2),
+        "{until_the_lease_ends:?}"
+    );
+    let ended = bench.redis.now_us();
+    sender.report(&work, &Outcome::Done(Some(1))).await.unwrap();
+    taken_in_time(&mut sender).await;
+    assert!(bench.redis.now_us() - ended >= 290_000);
+}
+
+#[tokio::test]
+async fn what_fires_in_one_chat_comes_before_what_is_over_in_another() {
+    let bench = Bench::new().await;
+    bench.add(&[1, 2, 3, 4, 5], "over", "resolved", 0).await;
+    bench.next_millisecond().await;
+    bench.add(&[9], "now", "firing", 0).await;
+    let mut sender = bench.sender();
+    assert_eq!(taken(&mut sender).await.chat, chat(9));
+}
+
+#[tokio::test]
+async fn each_call_for_a_state_has_its_turn() {
+    let bench = Bench::new().await;
+    let mut topic = entry(&[-1], "a", "firing", 0);
+    topic.chats[0].thread = Some(7);
+    bench.accept(topic.clone()).await.unwrap();
+    let mut sender = bench.sender();
+    let work = taken(&mut sender).await;
+    assert_eq!((work.chat.thread, work.plain), (Some(7), false));
+    let lost = Outcome::NoTopic(Duration::from_mins(10));
+    assert_eq!(sender.report(&work, &lost).await.unwrap(), Reported::News);
+    let work = taken(&mut sender).await;
+    assert_eq!((work.chat.thread, work.plain), (None, false));
+    sender.report(&work, &Outcome::NotHtml).await.unwrap();
+    let work = taken(&mut sender).await;
+    assert_eq!((work.chat.thread, work.plain), (None, true));
+    sender.report(&work, &Outcome::Done(Some(1))).await.unwrap();
+    // A new state may be HTML that is taken; its topic is passed over for its time.
+    let mut next = entry(&[-1], "a", "resolved", 0);
+    next.chats[0].thread = Some(7);
+    bench.accept(next).await.unwrap();
+    let work = taken(&mut sender).await;
+    assert_eq!((work.chat.thread, work.plain), (None, false));
+    assert_eq!(sender.report(&work, &lost).await.unwrap(), Reported::Well);
+    let counts = bench.outbox.depth().await.unwrap().counts;
+    assert_eq!((counts["plain"], counts["topics_lost"]), (1, 2));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_says_so() {
+    let bench = Bench::new().await;
+    let mut prober = bench.outbox.prober();
+    let now = prober.probe().await.unwrap();
+    let known = Duration::from_micros(bench.redis.now_us());
+    assert!(now.abs_diff(known) < Duration::from_secs(5));
+    bench.server.command("CONFIG SET maxmemory 1");
+    let refused = prober.probe().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("OOM"), "{refused:?}");
+    bench.server.command("CONFIG SET maxmemory 0");
+    prober.probe().await.unwrap();
 }
 
 #[tokio::test]

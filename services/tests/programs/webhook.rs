@@ -1,0 +1,5 @@
+//! The webhook, as a program of this package's tests.
+
+fn main() -> std::process::ExitCode {
+    kedactl_services::webhook::main()
+}

@@ -1,0 +1,208 @@
+//! A webhook of this process, with its Redis and its Bot API.
+//!
+//! It must not know what a test asserts.
+
+use clap::Parser as _;
+use kedactl_services::settings::WebhookArgs;
+use kedactl_services::shutdown::Shutdown;
+use kedactl_services::webhook;
+use kedactl_testkit::{RedisOptions, RedisServer, Telegram};
+use serde_json::{Value as Json, json};
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::os::unix::fs::PermissionsExt as _;
+use tokio::sync::oneshot;
+
+pub(crate) const BOT: &str = "12345:AAsecretOfTheBot";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123";
+/// The chat of the route `default`.
+pub(crate) const CHAT: i64 = 7;
+/// The chat of those who operate it.
+pub(crate) const OPERATORS: i64 = 8;
+
+/// Routes that most tests need.
+pub(crate) fn routes() -> Json {
+    json!({
+        "routes": {
+            "default": {"chats": [{"id": CHAT}]},
+            "topic": {"chats": [{"id": -9, "thread": 3}]},
+        },
+        "operators": {"id": OPERATORS},
+    })
+}
+
+/// A webhook that runs in this process.
+pub(crate) struct Replica {
+    pub(crate) at: SocketAddr,
+    metrics: SocketAddr,
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<Result<(), String>>,
+    client: reqwest::Client,
+}
+
+impl Replica {
+    async fn start(args: &[String]) -> Self {
+        let args = WebhookArgs::try_parse_from(args).unwrap();
+        let settings = args.resolve().unwrap();
+        let shutdown = Shutdown::default();
+        let (tell, told) = oneshot::channel();
+        let task = tokio::spawn(webhook::run(settings, shutdown.clone(), |at, metrics| {
+            tell.send((at, metrics)).unwrap();
+        }));
+        let (at, metrics) = told.await.unwrap();
+        let _first = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            at,
+            metrics,
+            shutdown,
+            task,
+            client: reqwest::Client::builder().build().unwrap(),
+        }
+    }
+
+    /// Posts a body with a token; status and body of the answer.
+    pub(crate) async fn send(
+        &self,
+        route: &str,
+        token: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Json) {
+        let response = self
+            .client
+            .post(format!("http://{}/v1/alerts/{route}", self.at))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Json::Null))
+    }
+
+    /// Posts a notification as Alertmanager does, which is kept.
+    pub(crate) async fn post(&self, notification: &Json) {
+        let (status, answer) = self.send("default", TOKEN, notification.to_string()).await;
+        assert_eq!(status, 202, "{answer}");
+    }
+
+    /// Status and text of a page of the metrics port.
+    pub(crate) async fn look(&self, path: &str) -> (u16, String) {
+        let address = format!("http://{}{path}", self.metrics);
+        let response = self.client.get(address).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.text().await.unwrap())
+    }
+
+    /// The text of a page of the metrics port.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        self.look(path).await.1
+    }
+
+    /// A counter or gauge by its name with its labels; 0 where it is not there.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let page = self.page("/metrics").await;
+        let found = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        found.unwrap_or_default() as u64
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.draining.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+/// A webhook with what it needs.
+pub(crate) struct Hook {
+    pub(crate) redis: RedisServer,
+    pub(crate) telegram: Telegram,
+    replica: Replica,
+    _files: tempfile::TempDir,
+}
+
+impl Deref for Hook {
+    type Target = Replica;
+
+    fn deref(&self) -> &Replica {
+        &self.replica
+    }
+}
+
+impl Hook {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub(crate) async fn with(more: &[&str]) -> Self {
+        Self::of(&routes(), more).await
+    }
+
+    pub(crate) async fn of(routes: &Json, more: &[&str]) -> Self {
+        let redis = RedisServer::start(&RedisOptions::default());
+        Self::on(redis, Telegram::start(BOT), routes, more).await
+    }
+
+    pub(crate) async fn on(
+        redis: RedisServer,
+        telegram: Telegram,
+        routes: &Json,
+        more: &[&str],
+    ) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let args = arguments(&files, redis.port(), &telegram.url(), routes, more);
+        Self {
+            replica: Replica::start(&args).await,
+            redis,
+            telegram,
+            _files: files,
+        }
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.replica.stop().await;
+    }
+}
+
+/// A file that its owner alone may read; its path.
+pub(crate) fn write(files: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = files.path().join(name);
+    // What is there may be read-only.
+    let _was = std::fs::remove_file(&path);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    path.display().to_string()
+}
+
+/// The flags of a webhook, its files among them; what comes last counts.
+pub(crate) fn arguments(
+    files: &tempfile::TempDir,
+    redis: u16,
+    telegram: &str,
+    routes: &Json,
+    more: &[&str],
+) -> Vec<String> {
+    let routes = write(files, "routes.json", &routes.to_string());
+    let (bot, tokens) = (write(files, "bot", BOT), write(files, "tokens", TOKEN));
+    let mut args = vec![
+        "webhook".to_owned(),
+        "--listen=127.0.0.1:0".to_owned(),
+        "--metrics-listen=127.0.0.1:0".to_owned(),
+        format!("--routes-file={routes}"),
+        format!("--bot-token-file={bot}"),
+        format!("--tokens-file={tokens}"),
+        format!("--bot-api={telegram}"),
+        format!("--redis-addr=127.0.0.1:{redis}"),
+        "--lame-duck-ms=0".to_owned(),
+        "--grace-seconds=5".to_owned(),
+        "--call-timeout-ms=1000".to_owned(),
+    ];
+    let flag = |it: &str| it.split('=').next().map(str::to_owned);
+    args.retain(|it| !more.iter().any(|other| flag(other) == flag(it)));
+    args.extend(more.iter().map(|it| (*it).to_owned()));
+    args
+}

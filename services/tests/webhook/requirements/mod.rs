@@ -1,0 +1,5 @@
+//! The twelve requirements of a receiver that alerts depend on, each with the tests that are named after it.
+//!
+//! It must not hold a test of anything else.
+
+mod r10_probes;
