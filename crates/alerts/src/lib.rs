@@ -4,11 +4,13 @@
 //! no alert is dropped without being counted.
 
 pub mod html;
+mod incident;
 mod key;
 mod message;
 mod notification;
 pub mod telegram;
 
+pub use incident::Fire;
 pub use key::Key;
 pub use message::{BadTemplate, Rendered, Template, TemplateTexts};
 pub use notification::{Alert, Labels, Notification, Status, Unreadable};

@@ -28,6 +28,16 @@ impl State {
             Self::Notice(_) => Status::Firing,
         }
     }
+
+    /// Its alerts of a status, with spaces between them.
+    fn alerts(&self, status: Status) -> String {
+        let Self::Alerts(notification) = self else {
+            return String::new();
+        };
+        let fires = notification.fires(status);
+        let fires: Vec<String> = fires.iter().map(ToString::to_string).collect();
+        fires.join(" ")
+    }
 }
 
 /// A state that came, with where it belongs.
@@ -120,6 +130,8 @@ impl Entry {
     pub(crate) fn add_to(&self, command: &mut Cmd) {
         // A state is written as JSON, which takes any text; serialising one into memory cannot fail.
         let state = serde_json::to_string(&self.state).unwrap_or_default();
+        let firing = self.state.alerts(Status::Firing);
+        let over = self.state.alerts(Status::Resolved);
         for chat in &self.chats {
             let thread = chat.thread.map(|it| it.to_string()).unwrap_or_default();
             command
@@ -129,7 +141,9 @@ impl Entry {
                 .arg(&self.route)
                 .arg(letter(self.state.status()))
                 .arg(u8::from(self.stale))
-                .arg(&state);
+                .arg(&state)
+                .arg(&firing)
+                .arg(&over);
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Work {
     pub state: State,
     /// Telegram did not take the HTML of this state.
     pub plain: bool,
+    /// The state fires, and has ended since: nobody said when.
+    pub ended: bool,
     /// Who has it, for the report.
     lease: String,
 }
@@ -204,6 +206,7 @@ fn work(fields: &[Value], lease: String) -> Result<Work, QueueError> {
         tries: reply::number(fields.get(8))?.max(0) as u32,
         state: serde_json::from_str(&text(9)).map_err(|_| QueueError::Answer("not a state"))?,
         plain: reply::number(fields.get(10))? == 1,
+        ended: reply::number(fields.get(11))? == 1,
         lease,
     })
 }

@@ -112,6 +112,8 @@ fn html(state: &State, work: &Work) -> Html {
         Shown::Notice(text) => return Html::of_text(text).cut(MESSAGE),
         Shown::Alerts(notification) => notification,
     };
+    let ended = work.ended.then(|| notification.ended());
+    let notification = ended.as_ref().unwrap_or(notification);
     // A route that is gone from the configuration leaves what was accepted for it.
     let rendered = match state.routes.get(&work.route) {
         Some(route) => route.template.render(&work.route, notification),

@@ -33,6 +33,23 @@ async fn a_group_is_one_message_that_changes_with_it() {
     hook.stop().await;
 }
 
+/// A silence keeps Alertmanager from telling of an end; what fires after it must ring all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_anew_rings_though_nobody_told_of_an_end() {
+    let hook = Hook::start().await;
+    hook.post(&group("Quiet", &[("a", true)], 1)).await;
+    let shown = |what: &str, messages: usize, over: bool| {
+        hook.telegram.until(what, CHAT, WITHIN, |shown| {
+            shown.len() == messages && shown[0].text.contains("1 resolved") == over
+        })
+    };
+    shown("the first", 1, false);
+    hook.post(&group("Quiet", &[("a", true)], 9)).await;
+    let both = shown("the second, and the end of the first", 2, true);
+    assert!(!both[1].silent && both[1].text.contains("1 firing"));
+    hook.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_peers_and_retries_send_again_is_one_message() {
     let hook = Hook::start().await;

@@ -4,7 +4,9 @@
 --   g:<group>        what a chat is shown of a group: chat, thread, route, status (f|r), state, want (number of the newest
 --                    state), sent (number of the state that is shown), sent_status, message, since (ms; the oldest state that is
 --                    not shown), at (ms; the newest state), lease, fails, tries, dead, plain (number of a state whose HTML was
---                    not taken)
+--                    not taken), firing (its alerts that fire), old_state and old_status (of the incident before, whose message
+--                    was being sent when the present one began), ended (1: nobody said when), once (1: forgotten when it is
+--                    shown)
 --   w:f:<chat>       groups that wait, firing ones, by since
 --   w:r:<chat>       groups that wait, resolved ones, by since
 --   chats:f chats:r  chats with such groups, by when they may be sent to
@@ -52,6 +54,18 @@ local function enqueue(P, now, group, chat, status)
   redis.call('ZREM', P .. 'w:' .. other .. ':' .. chat, group)
   redis.call('ZADD', P .. 'w:' .. status .. ':' .. chat, since, group)
   redis.call('ZADD', P .. 'chats:' .. status, 'NX', text(math.max(now, free_at(P, chat))), chat)
+end
+
+-- A message that is no longer its group's waits to show the end of its incident.
+local function split(P, now, group, g, message, state, status)
+  local old = group .. ':' .. message
+  local it = redis.call('HMGET', g, 'chat', 'thread', 'route')
+  redis.call('HSET', P .. 'g:' .. old, 'chat', it[1], 'thread', it[2], 'route', it[3], 'status', 'r', 'state', state,
+    'message', message, 'want', '1', 'sent', '0', 'since', text(now), 'at', text(now), 'once', '1')
+  if status == 'f' then redis.call('HSET', P .. 'g:' .. old, 'ended', '1') end
+  redis.call('PEXPIRE', P .. 'g:' .. old, math.max(60000, redis.call('PTTL', g)))
+  enqueue(P, now, old, it[1], 'r')
+  count(P, 'split', 1)
 end
 
 -- Takes a group out of everything that waits.

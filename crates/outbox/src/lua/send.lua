@@ -1,5 +1,15 @@
 -- Who sends takes a group, and says what became of it.
 
+-- Where a new incident began while the one before was being sent: that one's message goes its own way.
+-- message: the one that it has, if any; over: whether it shows the end already
+local function part(P, now, group, g, message, over)
+  local old = redis.call('HMGET', g, 'old_state', 'old_status')
+  if not old[1] then return false end
+  if message and not over then split(P, now, group, g, message, old[1], old[2]) end
+  redis.call('HDEL', g, 'message', 'old_state', 'old_status')
+  return true
+end
+
 -- Groups whose sender never came back wait again.
 local function recover(P, now)
   for _, group in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leased', '-inf', text(now), 'LIMIT', 0, 64)) do
@@ -9,6 +19,7 @@ local function recover(P, now)
     redis.call('HDEL', g, 'lease')
     if it[1] then
       leave(P, it[1], it[3])
+      part(P, now, group, g, redis.call('HGET', g, 'message'), false)
       enqueue(P, now, group, it[1], it[2])
       count(P, 'recovered', 1)
     end
@@ -58,7 +69,8 @@ end
 -- One call to a chat at a time, and calls of all at even distances: what is late on its way cannot meet the next one.
 local function take(P, now, group, chat, lease, lease_ms, window, most, rate)
   redis.call('ZADD', P .. 'leased', text(now + lease_ms), group)
-  redis.call('HSET', P .. 'g:' .. group, 'lease', lease)
+  local g = P .. 'g:' .. group
+  redis.call('HSET', g, 'lease', lease)
   redis.call('HSET', P .. 'chat:' .. chat, 'busy', lease)
   hold(P, chat, now + lease_ms)
   local sent = P .. 'sent:' .. chat
@@ -70,7 +82,8 @@ end
 
 -- args: lease (a name that nobody else has), ms of the lease, ms and number of calls of the window of a group chat, calls of
 --       all in a second
--- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state, 1 for no HTML}
+-- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state, 1 for no HTML,
+--           1 where it ended unseen}
 redis.register_function('@LIB@_claim', function(keys, args)
   local P, now = keys[1] .. ':', now_ms()
   local lease_ms, window, most, rate = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
@@ -83,12 +96,12 @@ redis.register_function('@LIB@_claim', function(keys, args)
   if not group then group, chat = next_group(P, now, 'r', window, most) end
   if not group then return {0, rest(P, now)} end
   take(P, now, group, chat, args[1], lease_ms, window, most, rate)
-  local it = redis.call('HMGET', P .. 'g:' .. group, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state', 'plain')
+  local it = redis.call('HMGET', P .. 'g:' .. group, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state', 'plain', 'ended')
   local thread = it[1] or ''
   local lost = redis.call('HGET', P .. 'chat:' .. chat, 'lost:' .. thread)
   if lost and tonumber(lost) > now then thread = '' end
   return {1, group, chat, thread, it[2] or '', it[3] or 'f', it[4] or '0', it[5] or '', it[6] or '0', it[7] or '',
-    it[8] and it[8] == it[4] and 1 or 0}
+    it[8] and it[8] == it[4] and 1 or 0, it[9] and 1 or 0}
 end)
 
 local outcomes = {}
@@ -101,24 +114,30 @@ end
 
 -- The state of that number is shown. args: number, status, message
 function outcomes.done(P, now, group, g, it, args)
-  redis.call('HSET', g, 'sent', args[1], 'sent_status', args[2])
-  if args[3] ~= '' then redis.call('HSET', g, 'message', args[3]) end
   redis.call('HDEL', g, 'fails', 'tries')
   redis.call('HDEL', P .. 'chat:' .. it.chat, 'closed')
   found(P, now, it)
   count(P, it.message and 'edited' or 'sent', 1)
+  if not it.parted then
+    redis.call('HSET', g, 'sent', args[1], 'sent_status', args[2])
+    if args[3] ~= '' then redis.call('HSET', g, 'message', args[3]) end
+  end
   if it.want ~= args[1] then
-    -- Meanwhile what is over now began anew.
-    if args[2] == 'r' and it.status == 'f' then redis.call('HDEL', g, 'message') end
     redis.call('HSET', g, 'since', it.at)
     enqueue(P, now, group, it.chat, it.status)
+  elseif redis.call('HEXISTS', g, 'once') == 1 then
+    redis.call('DEL', g)
   else
     redis.call('HDEL', g, 'since')
   end
 end
 
--- The message is gone: the next one is new.
+-- The message is gone: the next one is new, unless nothing is left to say.
 function outcomes.gone(P, now, group, g, it)
+  if redis.call('HEXISTS', g, 'once') == 1 then
+    redis.call('DEL', g)
+    return
+  end
   redis.call('HDEL', g, 'message')
   enqueue(P, now, group, it.chat, it.status)
 end
@@ -229,5 +248,9 @@ redis.register_function('@LIB@_report', function(keys, args)
   end
   local more = {}
   for i = 5, #args do more[#more + 1] = args[i] end
+  local done = args[4] == 'done'
+  local message = done and more[3] ~= '' and more[3] or it.message
+  if args[4] == 'gone' then message = nil end
+  it.parted = part(P, now, group, g, message, done and more[2] == 'r')
   return outcomes[args[4]](P, now, group, g, it, more) or 1
 end)

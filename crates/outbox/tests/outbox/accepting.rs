@@ -61,28 +61,6 @@ async fn states_that_nobody_saw_are_one() {
 }
 
 #[tokio::test]
-async fn a_message_is_changed_until_its_incident_is_over() {
-    let bench = Bench::new().await;
-    let mut sender = bench.sender();
-    let mut shown = Vec::new();
-    for (status, time) in [("firing", 0), ("firing", 1), ("resolved", 1), ("firing", 2)] {
-        bench.add(&[1], "a", status, time).await;
-        let work = taken(&mut sender).await;
-        shown.push(work.message);
-        let message = work.message.is_none().then_some(40 + i64::from(time));
-        sender.report(&work, &Outcome::Done(message)).await.unwrap();
-    }
-    assert_eq!(shown, [None, Some(40), Some(40), None]);
-
-    // It begins anew before anybody said that its end is shown.
-    bench.add(&[1], "a", "resolved", 2).await;
-    let end = taken(&mut sender).await;
-    bench.add(&[1], "a", "firing", 3).await;
-    sender.report(&end, &Outcome::Done(None)).await.unwrap();
-    assert_eq!(taken(&mut sender).await.message, None);
-}
-
-#[tokio::test]
 async fn a_replay_of_what_is_over_is_not_shown() {
     let bench = Bench::new().await;
     bench.add(&[1], "a", "resolved", 5).await;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod accepting;
+mod incidents;
 mod sending;
 
 use kedactl_alerts::telegram::Chat;
@@ -39,17 +40,24 @@ fn fast() -> Pace {
     }
 }
 
-/// A group that fires or is over, for the time that it is so.
-fn notification(group: &str, status: &str, time: u32) -> Notification {
-    let body = json!({
-        "groupKey": group, "receiver": "tg",
-        "alerts": [{"status": status, "labels": {"alertname": group}, "startsAt": format!("2026-11-27T12:{time:02}:00Z")}],
-    });
+/// A group of alerts, each by its name, whether it fires, and the minute in which it began.
+fn notification(group: &str, alerts: &[(&str, bool, u32)]) -> Notification {
+    let alerts: Vec<_> = alerts
+        .iter()
+        .map(|(name, fires, minute)| {
+            json!({
+                "status": if *fires { "firing" } else { "resolved" },
+                "labels": {"alertname": group, "n": name},
+                "startsAt": format!("2026-11-27T12:{minute:02}:00Z"),
+            })
+        })
+        .collect();
+    let body = json!({"groupKey": group, "receiver": "tg", "groupLabels": {"alertname": group}, "alerts": alerts});
     Notification::read(body.to_string().as_bytes()).unwrap()
 }
 
-fn entry(chats: &[i64], group: &str, status: &str, time: u32) -> Entry {
-    let notification = notification(group, status, time);
+fn entry_of(chats: &[i64], group: &str, alerts: &[(&str, bool, u32)]) -> Entry {
+    let notification = notification(group, alerts);
     Entry {
         key: Key::of("default", &notification),
         route: "default".to_owned(),
@@ -58,6 +66,11 @@ fn entry(chats: &[i64], group: &str, status: &str, time: u32) -> Entry {
         state: State::Alerts(Box::new(notification)),
         stale: false,
     }
+}
+
+/// A group of one alert that fires or is over, by the minute in which it began.
+fn entry(chats: &[i64], group: &str, status: &str, minute: u32) -> Entry {
+    entry_of(chats, group, &[("a", status == "firing", minute)])
 }
 
 impl Bench {

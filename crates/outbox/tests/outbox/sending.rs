@@ -35,7 +35,7 @@ async fn a_chat_a_group_chat_and_all_together_have_their_pace() {
         gap: Duration::from_millis(200),
         most: 2,
         window: Duration::from_mins(1),
-        rate: 1000,
+        rate: 100_000,
     };
     let mut sender = Sender::new(&bench.outbox, pace.clone(), LEASE);
     let mut chats = Vec::new();
