@@ -6,11 +6,13 @@
 pub mod html;
 mod incident;
 mod key;
+mod marks;
 mod message;
 mod notification;
 pub mod telegram;
 
 pub use incident::Fire;
 pub use key::Key;
+pub use marks::{Acknowledgement, Marks, Silence};
 pub use message::{BadTemplate, Rendered, Template, TemplateTexts};
 pub use notification::{Alert, Labels, Notification, Status, Unreadable};

@@ -9,13 +9,14 @@ mod find;
 mod lane;
 mod look;
 mod outbox;
+mod press;
 mod reply;
 mod send;
 
 pub use accept::{Accepted, Entry, GroupId, NoGroupId, State};
 pub use error::OutboxError;
 pub use find::Found;
-pub use look::{Depth, Kind, Row};
 pub use look::{Depth, Kind, Prober, Row};
 pub use outbox::{Outbox, OutboxOptions};
+pub use press::{Begun, Poll, Poller, Wanted};
 pub use send::{Claim, Outcome, Pace, Reported, Sender, Work};

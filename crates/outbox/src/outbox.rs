@@ -20,6 +20,7 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
             include_str!("lua/common.lua"),
             include_str!("lua/accept.lua"),
             include_str!("lua/send.lua"),
+            include_str!("lua/press.lua"),
             include_str!("lua/look.lua"),
         ],
     )
@@ -61,18 +62,20 @@ pub struct Outbox {
     redis: Redis,
     inbox: mpsc::Sender<Pending>,
     within: Duration,
+    replica_within: Duration,
 }
 
 impl Outbox {
     /// The outbox on a Redis; needs a tokio runtime.
     pub fn new(redis: &Redis, options: OutboxOptions) -> Self {
         let (inbox, waiting) = mpsc::channel(options.most_waiting.max(1));
-        let within = options.within;
+        let (within, replica_within) = (options.within, options.replica_within);
         tokio::spawn(Lane::new(channel(redis, options.replica_within), options, waiting).run());
         Self {
             redis: redis.clone(),
             inbox,
             within,
+            replica_within,
         }
     }
 
@@ -103,6 +106,11 @@ impl Outbox {
     pub(crate) async fn ask(&self, commands: &Pipeline) -> Result<Vec<Value>, OutboxError> {
         let mut channel = channel(&self.redis, Duration::ZERO);
         Ok(channel.send(commands).await?)
+    }
+
+    /// How long an entry may take, and how long of that a replica.
+    pub(crate) fn patience(&self) -> (Duration, Duration) {
+        (self.within, self.replica_within)
     }
 
     /// One call on a connection of its own.

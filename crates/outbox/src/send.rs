@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kedactl_alerts::Status;
 use kedactl_alerts::telegram::Chat;
+use kedactl_alerts::{Marks, Status};
 use kedactl_queue::{Channel, QueueError};
 use redis::{Cmd, Value};
 
@@ -12,6 +12,9 @@ use crate::accept::{GroupId, State, letter, status};
 use crate::error::OutboxError;
 use crate::outbox::{Outbox, answered, call, channel};
 use crate::reply;
+
+/// A group that fires for longer is notified of again, and its buttons are known for as long again.
+const BUTTONS_FOR: Duration = Duration::from_hours(48);
 
 /// How often may be called: Telegram's own limits, with a little air.
 #[derive(Debug, Clone)]
@@ -55,6 +58,10 @@ pub struct Work {
     pub plain: bool,
     /// The state fires, and has ended since: nobody said when.
     pub ended: bool,
+    /// What people did about it.
+    pub marks: Marks,
+    /// What stands for it on its buttons; `None` where it has none.
+    pub button: Option<String>,
     /// Who has it, for the report.
     lease: String,
 }
@@ -105,14 +112,11 @@ pub struct Sender {
 impl Sender {
     /// One more; whoever does not report within `lease` is thought dead.
     pub fn new(outbox: &Outbox, pace: Pace, lease: Duration) -> Self {
-        let mut bytes = [0_u8; 8];
-        // Not even a name that another one has would do harm but for a message shown twice.
-        let _length = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
         Self {
             channel: channel(outbox.redis(), Duration::ZERO),
             pace,
             lease,
-            name: format!("{:016x}", u64::from_ne_bytes(bytes)),
+            name: name(),
             taken: 0,
         }
     }
@@ -128,7 +132,8 @@ impl Sender {
             .arg(ms(self.lease))
             .arg(ms(self.pace.window))
             .arg(self.pace.most)
-            .arg(self.pace.rate.max(1));
+            .arg(self.pace.rate.max(1))
+            .arg(ms(BUTTONS_FOR));
         let answer = answered(&mut self.channel, command).await?;
         let fields = reply::list(&answer)?;
         if reply::number(fields.first())? == 1 {
@@ -157,6 +162,13 @@ impl Sender {
             _ => Reported::Well,
         })
     }
+}
+
+/// A name that nobody else has. Not even one that another has would do harm but for a message shown twice.
+pub(crate) fn name() -> String {
+    let mut bytes = [0_u8; 8];
+    let _length = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    format!("{:016x}", u64::from_ne_bytes(bytes))
 }
 
 /// How a report was taken.
@@ -207,6 +219,9 @@ fn work(fields: &[Value], lease: String) -> Result<Work, QueueError> {
         state: serde_json::from_str(&text(9)).map_err(|_| QueueError::Answer("not a state"))?,
         plain: reply::number(fields.get(10))? == 1,
         ended: reply::number(fields.get(11))? == 1,
+        // Marks of a later version are not shown, and cost no message.
+        marks: serde_json::from_str(&text(12)).unwrap_or_default(),
+        button: Some(text(13)).filter(|it| !it.is_empty()),
         lease,
     })
 }

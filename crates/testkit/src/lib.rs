@@ -2,6 +2,7 @@
 //!
 //! Law: it depends on no crate of the product, leaves nothing behind, and every wait has a deadline.
 
+mod alertmanager;
 mod charts;
 mod containerd;
 mod engines;
@@ -17,6 +18,7 @@ mod telegram;
 mod tls;
 mod wait;
 
+pub use alertmanager::Alertmanager;
 pub use charts::{Asked, ChartServer, Fault, packed_chart};
 pub use containerd::Containerd;
 pub use engines::{DockerEngine, PodmanStorage};
@@ -28,6 +30,6 @@ pub use program::{helms, redis_has_tls, redis_program, skipped};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use registry::{Registry, RegistryOptions};
 pub use sentinel_stack::{SentinelOptions, SentinelStack};
-pub use telegram::{Telegram, TelegramCall, TelegramFault, TelegramMessage};
+pub use telegram::{Telegram, TelegramAnswer, TelegramCall, TelegramFault, TelegramMessage};
 pub use tls::Certificates;
 pub use wait::{until, until_async};

@@ -40,6 +40,20 @@ pub struct WebhookArgs {
         value_name = "URL"
     )]
     pub bot_api: String,
+    /// Certificates to trust for the Bot API beside those of the system, PEM
+    #[arg(long, env = "KEDACTL_BOT_API_CA_FILE", value_name = "FILE")]
+    pub bot_api_ca_file: Option<PathBuf>,
+    /// Alertmanager, for silences that are asked for by buttons; without it there are no such buttons
+    #[arg(long, env = "KEDACTL_ALERTMANAGER", value_name = "URL")]
+    pub alertmanager: Option<String>,
+    /// Longest time for one call to Alertmanager
+    #[arg(
+        long,
+        env = "KEDACTL_ALERTMANAGER_TIMEOUT_MS",
+        default_value = "3000",
+        value_name = "MS"
+    )]
+    pub alertmanager_timeout_ms: String,
     /// File with accepted bearer tokens, one a line: the new one and the old one while they are changed
     #[arg(long, env = "KEDACTL_TOKENS_FILE", value_name = "FILE")]
     pub tokens_file: PathBuf,
@@ -111,6 +125,10 @@ pub struct WebhookSettings {
     pub routes: String,
     pub token: Secret,
     pub bot_api: String,
+    /// PEM.
+    pub bot_api_authority: Option<String>,
+    pub alertmanager: Option<String>,
+    pub alertmanager_within: Duration,
     pub tokens: Vec<String>,
     pub known_for: Duration,
     pub stale_after: Duration,
@@ -141,13 +159,14 @@ impl WebhookArgs {
             );
         }
         let tokens = self.tokens(&mut p);
-        let bot_api = self.bot_api.trim_end_matches('/').to_owned();
-        if !bot_api.starts_with("https://") && !bot_api.starts_with("http://") {
-            p.add(
-                "bot-api",
-                format!("`{bot_api}` is no address such as https://api.telegram.org"),
-            );
-        }
+        let bot_api = address(&mut p, "bot-api", &self.bot_api, "https://api.telegram.org");
+        let authority = self.bot_api_ca_file.as_deref();
+        let bot_api_authority = authority.and_then(|path| p.file("bot-api-ca-file", path));
+        let example = "http://alertmanager:9093";
+        let given = self.alertmanager.as_deref().filter(|it| !it.is_empty());
+        let alertmanager = given.map(|it| address(&mut p, "alertmanager", it, example));
+        let within = &self.alertmanager_timeout_ms;
+        let alertmanager_within = p.millis("alertmanager-timeout-ms", within, 100..=15_000);
         let seconds = |n| Duration::from_secs(n);
         let known_for = seconds(p.number("known-seconds", &self.known_seconds, 60..=2_592_000));
         let stale_after = seconds(60 * p.number("stale-minutes", &self.stale_minutes, 1..=43_200));
@@ -164,6 +183,9 @@ impl WebhookArgs {
                 routes: routes?,
                 token: Secret::new(token?),
                 bot_api,
+                bot_api_authority,
+                alertmanager,
+                alertmanager_within,
                 tokens,
                 known_for,
                 stale_after,
@@ -211,6 +233,15 @@ fn secret(p: &mut Problems, setting: &'static str, path: &Path) -> Option<String
         );
     }
     Some(text)
+}
+
+/// An address of HTTP without a slash at its end.
+fn address(p: &mut Problems, setting: &'static str, text: &str, example: &str) -> String {
+    let text = text.trim_end_matches('/');
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        p.add(setting, format!("`{text}` is no address such as {example}"));
+    }
+    text.to_owned()
 }
 
 fn is_token(text: &str) -> bool {

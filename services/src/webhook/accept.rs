@@ -90,7 +90,7 @@ async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Re
     let entry = Entry {
         key: Key::of(route, &notification),
         route: route.to_owned(),
-        group: format!("{route} {}", notification.group_key),
+        group: group(route, &notification),
         chats: known.chats.clone(),
         stale: is_stale(&notification, state),
         state: Shown::Alerts(Box::new(notification)),
@@ -102,6 +102,11 @@ async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Re
     state.news.notify_one();
     let answer = json!({"duplicate": accepted.duplicate, "groups": accepted.updated});
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// Names a group within a chat: one of another route is another one.
+pub(super) fn group(route: &str, notification: &Notification) -> String {
+    format!("{route} {}", notification.group_key)
 }
 
 /// Whether all of it began so long ago that it can only be a replay, where the group has ended since.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use kedactl_alerts::telegram::{Answer, Call};
+use kedactl_alerts::telegram::{Answer, Call, Heard};
 use kedactl_queue::Secret;
 use reqwest::redirect::Policy;
 
@@ -18,6 +18,7 @@ pub(super) struct Bot {
     /// Before `/bot<token>/…`.
     base: String,
     token: Secret,
+    within: Duration,
 }
 
 impl fmt::Debug for Bot {
@@ -29,40 +30,57 @@ impl fmt::Debug for Bot {
 }
 
 impl Bot {
-    /// One at a Bot API; `within` is for a whole call.
-    pub(super) fn new(base: &str, token: Secret, within: Duration) -> Result<Self, String> {
-        // Another TLS library may have been there first, which is as well.
-        let _first = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+    /// One at a Bot API; `within` is for a whole call. `authority`: certificates to trust beside those of the system, as PEM.
+    pub(super) fn new(
+        base: &str,
+        token: Secret,
+        within: Duration,
+        authority: Option<&str>,
+    ) -> Result<Self, String> {
+        let plain = |error: reqwest::Error| error.without_url().to_string();
+        let mut builder = reqwest::Client::builder()
             .timeout(within)
             .connect_timeout(within / 2)
             .redirect(Policy::none())
-            .pool_max_idle_per_host(8)
-            .build();
-        let client = client.map_err(|error| error.without_url().to_string())?;
+            .pool_max_idle_per_host(8);
+        if let Some(pem) = authority {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
+            builder = builder.tls_certs_merge(certificates.map_err(plain)?);
+        }
         Ok(Self {
-            client,
+            client: builder.build().map_err(plain)?,
             base: base.trim_end_matches('/').to_owned(),
             token,
+            within,
         })
     }
 
     /// One call, and what its answer means.
     pub(super) async fn call(&self, call: &Call) -> Answer {
-        match self.asked(call).await {
+        match self.asked(call, self.within).await {
             Ok((status, body)) => Answer::read(status, &body),
             Err(error) => Answer::Failed(words(&error.without_url())),
         }
     }
 
-    async fn asked(&self, call: &Call) -> Result<(u16, Vec<u8>), reqwest::Error> {
+    /// Waits so long for presses from this number on.
+    pub(super) async fn updates(&self, from: i64, wait: Duration) -> Heard {
+        let call = Call::updates(from, wait.as_secs());
+        match self.asked(&call, wait + self.within).await {
+            Ok((status, body)) => Heard::read(status, &body),
+            Err(error) => Heard::Failed(words(&error.without_url())),
+        }
+    }
+
+    async fn asked(&self, call: &Call, within: Duration) -> Result<(u16, Vec<u8>), reqwest::Error> {
         let address = format!(
             "{}/bot{}/{}",
             self.base,
             self.token.reveal(),
             call.method.name()
         );
-        let mut response = self.client.post(address).json(&call.body).send().await?;
+        let request = self.client.post(address).timeout(within);
+        let mut response = request.json(&call.body).send().await?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use kedactl_alerts::html::{Html, MESSAGE};
-use kedactl_alerts::telegram::{Answer, Call, Why};
+use kedactl_alerts::telegram::{Answer, Call, Why, buttons};
 use kedactl_alerts::{Status, Template};
 use kedactl_outbox::{Claim, Outcome, Pace, Reported, Sender, State as Shown, Work};
 use tokio::time::{sleep, timeout};
@@ -24,6 +24,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 const REFUSALS: u32 = 5;
 /// A chat that takes nothing is tried again after so long.
 const CLOSED_FOR: Duration = Duration::from_mins(5);
+/// What the message of an incident shows whose end nobody told of.
+const ENDED: &str = "over: Alertmanager did not say when, and it fires anew below\n";
 /// A topic that is not there is tried again after so long.
 const LOST_FOR: Duration = Duration::from_mins(30);
 
@@ -89,6 +91,9 @@ async fn shown(state: &State, work: &Work) -> Outcome {
     if work.plain {
         call = call.plain(&html);
     }
+    if let Some(button) = work.button.as_deref().filter(|_| state.routes.buttons()) {
+        call = call.with_buttons(&buttons(button, state.alertmanager.is_some()));
+    }
     match state.bot.call(&call).await {
         Answer::Done { message } => Outcome::Done(Some(message)),
         Answer::Unchanged => Outcome::Done(None),
@@ -114,11 +119,18 @@ fn html(state: &State, work: &Work) -> Html {
     };
     let ended = work.ended.then(|| notification.ended());
     let notification = ended.as_ref().unwrap_or(notification);
+    let mut marks = Html::of_text(if work.ended { ENDED } else { "" });
+    marks.push(&work.marks.html(notification));
     // A route that is gone from the configuration leaves what was accepted for it.
-    let rendered = match state.routes.get(&work.route) {
-        Some(route) => route.template.render(&work.route, notification),
-        None => Template::built_in().render(&work.route, notification),
+    let built_in;
+    let template = match state.routes.get(&work.route) {
+        Some(route) => &route.template,
+        None => {
+            built_in = Template::built_in();
+            &built_in
+        }
     };
+    let rendered = template.render_marked(&work.route, notification, &marks);
     if let Some(warning) = &rendered.warning {
         tracing::warn!(
             route = work.route,

@@ -22,11 +22,18 @@ struct EventLabel {
     event: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 /// Every handle of the webhook.
 #[derive(Debug)]
 pub(super) struct WebhookMetrics {
     pub(super) registry: Registry,
     answers: Family<ClassLabel, Counter>,
+    presses: Family<OutcomeLabel, Counter>,
+    polling: Gauge,
     waiting: Gauge,
     sending: Gauge,
     dead: Gauge,
@@ -40,6 +47,8 @@ impl Default for WebhookMetrics {
         let it = Self {
             registry: Registry::default(),
             answers: Family::default(),
+            presses: Family::default(),
+            polling: Gauge::default(),
             waiting: Gauge::default(),
             sending: Gauge::default(),
             dead: Gauge::default(),
@@ -52,6 +61,16 @@ impl Default for WebhookMetrics {
             "kedactl_webhook_answers",
             "Answers to posts by class of status",
             it.answers.clone(),
+        );
+        r.register(
+            "kedactl_webhook_presses",
+            "Buttons that were pressed, by what came of it",
+            it.presses.clone(),
+        );
+        r.register(
+            "kedactl_webhook_polling",
+            "Whether this replica asks for presses",
+            it.polling.clone(),
         );
         r.register(
             "kedactl_outbox_waiting",
@@ -96,6 +115,16 @@ impl WebhookMetrics {
             _ => "5xx",
         };
         self.answers.get_or_create(&ClassLabel { class }).inc();
+    }
+
+    /// Counts a press.
+    pub(super) fn pressed(&self, outcome: &'static str) {
+        self.presses.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Says whether this one asks for presses.
+    pub(super) fn polling(&self, polling: bool) {
+        self.polling.set(i64::from(polling));
     }
 
     /// Replaces every reading of the outbox.

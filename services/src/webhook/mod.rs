@@ -3,11 +3,13 @@
 //! It must not answer 2xx before a notification is kept, nor 4xx for anything that the next attempt could mend.
 
 mod accept;
+mod alertmanager;
 mod bot;
 mod deliver;
 mod metrics;
 mod notice;
 mod pages;
+mod press;
 mod process;
 mod ready;
 mod routes;

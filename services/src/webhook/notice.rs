@@ -59,6 +59,15 @@ pub(super) async fn no_topic(state: &State, chat: Chat) {
     let _told = say(state, &format!("topic {} {topic}", chat.id), text, None).await;
 }
 
+/// Tells the operators that nobody hears of pressed buttons.
+pub(super) async fn conflict(state: &State, words: &str) {
+    let text = format!(
+        "⚠️ buttons do nothing: somebody else asks for this bot's updates, or has set a webhook for them ({words})."
+    );
+    tracing::warn!(words, "somebody else asks for this bot's updates");
+    let _told = say(state, "conflict", text, None).await;
+}
+
 async fn say(state: &State, about: &str, text: String, not_in: Option<Chat>) -> Result<(), ()> {
     let operators = state.routes.operators();
     let Some(chat) = operators.filter(|chat| not_in.is_none_or(|not| not.id != chat.id)) else {

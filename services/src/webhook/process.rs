@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::alertmanager::Alertmanager;
 use super::bot::Bot;
 use super::routes::Routes;
 use super::state::State;
-use super::{accept, deliver, pages, ready};
+use super::{accept, deliver, pages, press, ready};
 use crate::api::routed;
 use crate::events::Draining;
 use crate::serve::{ConnectionLimits, Server};
@@ -51,11 +52,18 @@ pub async fn run(
 ) -> Result<(), String> {
     let routes = Routes::read(&settings.routes)?;
     let redis = Redis::start(settings.redis.clone()).map_err(|e| startup::chain(&e))?;
+    // Another TLS library may have been there first, which is as well.
+    let _first = rustls::crypto::ring::default_provider().install_default();
     let bot = Bot::new(
         &settings.bot_api,
         settings.token.clone(),
         settings.call_within,
+        settings.bot_api_authority.as_deref(),
     )?;
+    let alertmanager = settings.alertmanager.as_deref();
+    let alertmanager = alertmanager
+        .map(|at| Alertmanager::new(at, settings.alertmanager_within))
+        .transpose()?;
     let limits = ConnectionLimits {
         max_connections: 512,
         max_header_bytes: HEADERS,
@@ -73,7 +81,7 @@ pub async fn run(
     bound(at, metrics_at);
     let senders = settings.senders;
     let (grace, lame_duck) = (settings.grace, settings.lame_duck);
-    let state = State::new(settings, routes, redis, bot, shutdown.clone());
+    let state = State::new(settings, routes, redis, bot, alertmanager, shutdown.clone());
 
     let background = CancellationToken::new();
     let _ends_background = background.clone().drop_guard();
@@ -82,6 +90,9 @@ pub async fn run(
     let mut senders: JoinSet<()> = (0..senders)
         .map(|_| deliver::run(state.clone(), sending.clone()))
         .collect();
+    if state.routes.buttons() {
+        senders.spawn(press::run(state.clone(), sending.clone()));
+    }
     let serving_metrics = tokio::spawn(routed(metrics, admin(state.clone()), background.clone()));
     let serving = tokio::spawn(routed(posts, app(state), shutdown.stopping.clone()));
 

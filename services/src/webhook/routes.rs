@@ -2,19 +2,29 @@
 //!
 //! It must not hold a secret: in a cluster it is a `ConfigMap`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kedactl_alerts::telegram::Chat;
 use kedactl_alerts::{Template, TemplateTexts};
 use serde::Deserialize;
 
 /// The file as it is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Document {
     routes: BTreeMap<String, Entry>,
     /// Where words of our own go: what was dropped, which chat takes nothing.
     operators: Option<Chat>,
+    /// Who may press buttons, by Telegram's numbers of users; nobody where nothing is said.
+    #[serde(default)]
+    users: BTreeSet<i64>,
+    /// Whether there are buttons under what fires. They need this bot's updates, which one program alone can ask for.
+    #[serde(default = "yes")]
+    buttons: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -37,6 +47,8 @@ pub struct Route {
 pub struct Routes {
     routes: BTreeMap<String, Route>,
     operators: Option<Chat>,
+    users: BTreeSet<i64>,
+    buttons: bool,
 }
 
 impl Routes {
@@ -67,12 +79,24 @@ impl Routes {
         Ok(Self {
             routes,
             operators: document.operators,
+            users: document.users,
+            buttons: document.buttons,
         })
     }
 
     /// The route of a name.
     pub fn get(&self, name: &str) -> Option<&Route> {
         self.routes.get(name)
+    }
+
+    /// Who may press buttons, by Telegram's numbers.
+    pub fn users(&self) -> &BTreeSet<i64> {
+        &self.users
+    }
+
+    /// Whether there are buttons under what fires.
+    pub fn buttons(&self) -> bool {
+        self.buttons
     }
 
     /// Where words of our own go; the first chat of the first route where nothing is said.
@@ -97,6 +121,11 @@ mod tests {
         assert_eq!(routes.get("default").unwrap().chats, [chat]);
         assert_eq!(routes.operators(), Some(chat));
         assert!(routes.get("other").is_none());
+        assert!(routes.buttons() && routes.users().is_empty());
+        let text =
+            r#"{"routes": {"a": {"chats": [{"id": 1}]}}, "users": [7, 8], "buttons": false}"#;
+        let routes = Routes::read(text).unwrap();
+        assert!(!routes.buttons() && routes.users().contains(&8));
         for (text, told) in [
             ("{}", "missing field `routes`"),
             (r#"{"routes": {}}"#, "no route"),
@@ -107,6 +136,10 @@ mod tests {
             (
                 r#"{"routes": {"a": {"chats": []}}}"#,
                 "route `a`: it needs `chats`",
+            ),
+            (
+                r#"{"routes": {"a": {"chats": [{"id": 1}]}}, "users": ["@ann"]}"#,
+                "expected i64",
             ),
             (
                 r#"{"routes": {"a": {"chats": [{"id": 1}], "colour": 1}}}"#,

@@ -8,6 +8,7 @@ use kedactl_outbox::{Outbox, OutboxOptions};
 use kedactl_queue::Redis;
 use tokio::sync::Notify;
 
+use super::alertmanager::Alertmanager;
 use super::bot::Bot;
 use super::metrics::WebhookMetrics;
 use super::ready::Readiness;
@@ -27,6 +28,8 @@ pub(super) struct Inner {
     pub(super) redis: Redis,
     pub(super) outbox: Outbox,
     pub(super) bot: Bot,
+    /// Where silences are kept; nothing where none can be asked for.
+    pub(super) alertmanager: Option<Alertmanager>,
     pub(super) health: Health,
     pub(super) ready: Readiness,
     pub(super) shutdown: Shutdown,
@@ -41,6 +44,7 @@ impl State {
         routes: Routes,
         redis: Redis,
         bot: Bot,
+        alertmanager: Option<Alertmanager>,
         shutdown: Shutdown,
     ) -> Self {
         let options = OutboxOptions {
@@ -54,6 +58,7 @@ impl State {
             routes,
             redis,
             bot,
+            alertmanager,
             health: Health::default(),
             ready: Readiness::default(),
             shutdown,

@@ -2,6 +2,7 @@
 //!
 //! It must not know what a test asserts.
 
+use crate::support::{Process, Reply, WEBHOOK, request};
 use clap::Parser as _;
 use kedactl_services::settings::WebhookArgs;
 use kedactl_services::shutdown::Shutdown;
@@ -120,15 +121,16 @@ impl Replica {
 pub(crate) struct Hook {
     pub(crate) redis: RedisServer,
     pub(crate) telegram: Telegram,
-    replica: Replica,
-    _files: tempfile::TempDir,
+    replica: Option<Replica>,
+    args: Vec<String>,
+    files: tempfile::TempDir,
 }
 
 impl Deref for Hook {
     type Target = Replica;
 
     fn deref(&self) -> &Replica {
-        &self.replica
+        self.replica.as_ref().expect("it was not stopped")
     }
 }
 
@@ -155,16 +157,83 @@ impl Hook {
         let files = tempfile::tempdir().unwrap();
         let args = arguments(&files, redis.port(), &telegram.url(), routes, more);
         Self {
-            replica: Replica::start(&args).await,
+            replica: Some(Replica::start(&args).await),
             redis,
             telegram,
-            _files: files,
+            args,
+            files,
         }
     }
 
+    /// One more on the same Redis.
+    pub(crate) async fn beside(&self) -> Replica {
+        Replica::start(&self.args).await
+    }
+
+    /// Stops it, and starts it with these routes.
+    pub(crate) async fn again(&mut self, routes: &Json) {
+        self.leave().await;
+        write(&self.files, "routes.json", &routes.to_string());
+        self.replica = Some(Replica::start(&self.args).await);
+    }
+
+    /// Stops it, and leaves its servers alone.
+    pub(crate) async fn leave(&mut self) {
+        self.replica
+            .take()
+            .expect("it was not stopped")
+            .stop()
+            .await;
+    }
+
     /// Stops it as SIGTERM does.
-    pub(crate) async fn stop(self) {
-        self.replica.stop().await;
+    pub(crate) async fn stop(mut self) {
+        self.leave().await;
+    }
+}
+
+/// A webhook as a program, which can be killed.
+pub(crate) struct Program {
+    pub(crate) process: Process,
+    pub(crate) port: u16,
+    args: Vec<String>,
+}
+
+impl Program {
+    pub(crate) fn start(args: Vec<String>) -> Self {
+        let process = Process::start(WEBHOOK, &args[1..]);
+        Self {
+            port: process.port("at"),
+            process,
+            args,
+        }
+    }
+
+    /// `kill -9`, and another one.
+    pub(crate) fn killed(self) -> Self {
+        let Self { process, args, .. } = self;
+        drop(process);
+        Self::start(args)
+    }
+
+    /// Posts a notification, which is kept.
+    pub(crate) fn post(&self, notification: &Json) {
+        let reply = self.send(notification);
+        assert_eq!(reply.status, 202, "{}", reply.text);
+    }
+
+    /// Posts a notification.
+    pub(crate) fn send(&self, notification: &Json) -> Reply {
+        let authorization = format!("authorization: Bearer {TOKEN}");
+        let headers = ["content-type: application/json", &authorization];
+        let body = notification.to_string();
+        request(
+            self.port,
+            "POST",
+            "/v1/alerts/default",
+            &headers,
+            body.as_bytes(),
+        )
     }
 }
 

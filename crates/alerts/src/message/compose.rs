@@ -4,7 +4,7 @@
 use crate::html::Html;
 
 /// What stands around the alerts may take such a part of a message.
-const AROUND: usize = 4;
+const AROUND: usize = 5;
 /// A first alert that would be shorter than this is left out whole.
 const SHORTEST: usize = 64;
 /// An empty line between two blocks.
@@ -14,6 +14,8 @@ const BETWEEN: &str = "\n\n";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Blocks {
     pub(super) head: Html,
+    /// Words of ours, below the head.
+    pub(super) marks: Html,
     /// The most important first.
     pub(super) alerts: Vec<Html>,
     pub(super) foot: Html,
@@ -23,7 +25,8 @@ impl Blocks {
     /// The message, and how many alerts it leaves out. `more` says that so many are left out.
     pub(super) fn compose(self, most: usize, more: impl Fn(usize) -> Html) -> (Html, usize) {
         let around = most / AROUND;
-        let (head, foot) = (self.head.cut(around), self.foot.cut(around));
+        let head = joined([&self.head.cut(around), &self.marks.cut(around)]);
+        let foot = self.foot.cut(around);
         let alerts: Vec<Html> = self
             .alerts
             .into_iter()
@@ -102,6 +105,7 @@ mod tests {
     fn blocks(head: &str, alerts: &[&str], foot: &str) -> Blocks {
         Blocks {
             head: Html::of_text(head),
+            marks: Html::default(),
             alerts: alerts.iter().map(|it| Html::of_text(it)).collect(),
             foot: Html::of_text(foot),
         }
@@ -133,6 +137,10 @@ mod tests {
             ("head\n\none\n\n+2\n\nfoot".to_owned(), 2)
         );
         assert_eq!(composed(blocks("a", &[], ""), 10), ("a".to_owned(), 0));
+        let mut marked = blocks(&"h".repeat(99), &["one", "two"], "");
+        marked.marks = Html::of_text("mark");
+        let (text, left_out) = composed(marked, 60);
+        assert_eq!((text.contains("…\n\nmark\n\none"), left_out), (true, 0));
         assert_eq!(
             composed(blocks("a", &["", "b"], ""), 10),
             ("a\n\nb".to_owned(), 0)

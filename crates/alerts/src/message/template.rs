@@ -64,8 +64,22 @@ impl Template {
 
     /// The message of a notification that came by a route.
     pub fn render(&self, route: &str, notification: &Notification) -> Rendered {
+        self.render_marked(route, notification, &Html::default())
+    }
+
+    /// The same with words of ours between its head and its alerts, which no template can leave out.
+    pub fn render_marked(
+        &self,
+        route: &str,
+        notification: &Notification,
+        marks: &Html,
+    ) -> Rendered {
+        let finished = |mut blocks: Blocks, warning| {
+            blocks.marks = marks.clone();
+            finished(blocks, notification, warning)
+        };
         let warning = match self.blocks(route, notification) {
-            Ok(blocks) => return finished(blocks, notification, None),
+            Ok(blocks) => return finished(blocks, None),
             Err(problem) => problem,
         };
         let built_in = (!self.built_in).then(Self::built_in);
@@ -74,7 +88,7 @@ impl Template {
             head: Html::of_text(&notification.receiver),
             ..Blocks::default()
         });
-        finished(blocks, notification, Some(warning))
+        finished(blocks, Some(warning))
     }
 
     fn blocks(&self, route: &str, notification: &Notification) -> Result<Blocks, String> {
@@ -89,6 +103,7 @@ impl Template {
             alerts: alerts.collect::<Result<_, _>>()?,
             head: self.block("head", &group)?,
             foot: self.block("foot", &group)?,
+            marks: Html::default(),
         })
     }
 

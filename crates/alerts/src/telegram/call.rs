@@ -6,6 +6,11 @@ use serde_json::{Value as Json, json};
 
 use crate::html::Html;
 
+/// Updates that are asked for at a time: each is acted upon before the next.
+const UPDATES: u32 = 20;
+/// Most characters of an answer to a press.
+const ANSWER: usize = 200;
+
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Chat {
@@ -28,6 +33,8 @@ impl Chat {
 pub enum Method {
     SendMessage,
     EditMessageText,
+    GetUpdates,
+    AnswerCallbackQuery,
 }
 
 impl Method {
@@ -36,6 +43,8 @@ impl Method {
         match self {
             Self::SendMessage => "sendMessage",
             Self::EditMessageText => "editMessageText",
+            Self::GetUpdates => "getUpdates",
+            Self::AnswerCallbackQuery => "answerCallbackQuery",
         }
     }
 }
@@ -70,6 +79,25 @@ impl Call {
         Self {
             method: Method::EditMessageText,
             body,
+        }
+    }
+
+    /// Waits up to so many seconds for presses from this number on; those before it are forgotten.
+    pub fn updates(from: i64, seconds: u64) -> Self {
+        Self {
+            method: Method::GetUpdates,
+            body: json!({
+                "offset": from, "timeout": seconds, "limit": UPDATES, "allowed_updates": ["callback_query"],
+            }),
+        }
+    }
+
+    /// Tells whoever pressed a button; in a window that has to be closed where that is to be `loud`.
+    pub fn answer(press: &str, text: &str, loud: bool) -> Self {
+        let text: String = text.chars().take(ANSWER).collect();
+        Self {
+            method: Method::AnswerCallbackQuery,
+            body: json!({"callback_query_id": press, "text": text, "show_alert": loud}),
         }
     }
 
@@ -137,6 +165,18 @@ mod tests {
         let pressed = Call::send(chat, &html, false).with_buttons(&buttons);
         let keyboard = json!([[{"text": "Silence 1 h", "callback_data": "s1:abc"}]]);
         assert_eq!(pressed.body["reply_markup"]["inline_keyboard"], keyboard);
+        let answer = Call::answer("77", &"x".repeat(300), true);
+        assert_eq!(answer.method.name(), "answerCallbackQuery");
+        assert_eq!(
+            answer.body,
+            json!({"callback_query_id": "77", "text": "x".repeat(200), "show_alert": true})
+        );
+        let updates = Call::updates(12, 9);
+        assert_eq!(updates.method.name(), "getUpdates");
+        assert_eq!(
+            updates.body,
+            json!({"offset": 12, "timeout": 9, "limit": 20, "allowed_updates": ["callback_query"]})
+        );
         assert!(
             chat.is_group()
                 && !Chat {

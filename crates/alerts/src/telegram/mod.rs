@@ -4,7 +4,11 @@
 //! Source: core.telegram.org/bots/api; texts of errors as tdlib/telegram-bot-api writes them.
 
 mod answer;
+mod button;
 mod call;
+mod update;
 
 pub use answer::{Answer, Why};
+pub use button::{Wish, buttons};
 pub use call::{Call, Chat, Method};
+pub use update::{Heard, Person, Press, Update};

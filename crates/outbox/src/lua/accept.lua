@@ -22,17 +22,21 @@ local function begin(P, now, group, g, had)
     -- Somebody is showing the incident before: what becomes of its message is known when that is over.
     redis.call('HSETNX', g, 'old_state', had.state)
     redis.call('HSETNX', g, 'old_status', had.status)
+    if had.marks then redis.call('HSETNX', g, 'old_marks', had.marks) end
   elseif had.message then
     local shown = had.sent_status == 'r' and had.want == had.sent
-    if not shown then split(P, now, group, g, had.message, had.state, had.status) end
+    if not shown then split(P, now, group, g, had.message, had.state, had.status, had.marks) end
     redis.call('HDEL', g, 'message')
   end
+  disarm(P, g)
+  redis.call('HDEL', g, 'marks')
 end
 
 local function update(P, now, keep, group, chat, thread, route, status, stale, state, firing, over)
   local g = P .. 'g:' .. group
-  local it = redis.call('HMGET', g, 'status', 'want', 'sent', 'sent_status', 'lease', 'chat', 'message', 'firing', 'state')
-  local had = {status = it[1], want = it[2], sent = it[3], sent_status = it[4], lease = it[5], chat = it[6], message = it[7], state = it[9]}
+  local it = redis.call('HMGET', g, 'status', 'want', 'sent', 'sent_status', 'lease', 'chat', 'message', 'firing', 'state', 'marks')
+  local had = {status = it[1], want = it[2], sent = it[3], sent_status = it[4], lease = it[5], chat = it[6], message = it[7],
+    state = it[9], marks = it[10]}
   -- A replay from long ago, of what has ended since.
   if stale == '1' and status == 'f' and had.status == 'r' then return 0 end
   chat = current(P, chat)

@@ -6,7 +6,11 @@
 --                    not shown), at (ms; the newest state), lease, fails, tries, dead, plain (number of a state whose HTML was
 --                    not taken), firing (its alerts that fire), old_state and old_status (of the incident before, whose message
 --                    was being sent when the present one began), ended (1: nobody said when), once (1: forgotten when it is
---                    shown)
+--                    shown), button (what stands for it on its buttons), marks and old_marks (what people did about it)
+--   button:<button>  its group
+--   poller           who asks Telegram for presses
+--   pressed          number of the next press
+--   pressing         number of the press that somebody began to act upon
 --   w:f:<chat>       groups that wait, firing ones, by since
 --   w:r:<chat>       groups that wait, resolved ones, by since
 --   chats:f chats:r  chats with such groups, by when they may be sent to
@@ -56,13 +60,21 @@ local function enqueue(P, now, group, chat, status)
   redis.call('ZADD', P .. 'chats:' .. status, 'NX', text(math.max(now, free_at(P, chat))), chat)
 end
 
+-- Buttons of a group stand for nothing any more.
+local function disarm(P, g)
+  local button = redis.call('HGET', g, 'button')
+  if button then redis.call('DEL', P .. 'button:' .. button) end
+  redis.call('HDEL', g, 'button')
+end
+
 -- A message that is no longer its group's waits to show the end of its incident.
-local function split(P, now, group, g, message, state, status)
+local function split(P, now, group, g, message, state, status, marks)
   local old = group .. ':' .. message
   local it = redis.call('HMGET', g, 'chat', 'thread', 'route')
   redis.call('HSET', P .. 'g:' .. old, 'chat', it[1], 'thread', it[2], 'route', it[3], 'status', 'r', 'state', state,
     'message', message, 'want', '1', 'sent', '0', 'since', text(now), 'at', text(now), 'once', '1')
   if status == 'f' then redis.call('HSET', P .. 'g:' .. old, 'ended', '1') end
+  if marks then redis.call('HSET', P .. 'g:' .. old, 'marks', marks) end
   redis.call('PEXPIRE', P .. 'g:' .. old, math.max(60000, redis.call('PTTL', g)))
   enqueue(P, now, old, it[1], 'r')
   count(P, 'split', 1)

@@ -3,10 +3,10 @@
 -- Where a new incident began while the one before was being sent: that one's message goes its own way.
 -- message: the one that it has, if any; over: whether it shows the end already
 local function part(P, now, group, g, message, over)
-  local old = redis.call('HMGET', g, 'old_state', 'old_status')
+  local old = redis.call('HMGET', g, 'old_state', 'old_status', 'old_marks')
   if not old[1] then return false end
-  if message and not over then split(P, now, group, g, message, old[1], old[2]) end
-  redis.call('HDEL', g, 'message', 'old_state', 'old_status')
+  if message and not over then split(P, now, group, g, message, old[1], old[2], old[3]) end
+  redis.call('HDEL', g, 'message', 'old_state', 'old_status', 'old_marks')
   return true
 end
 
@@ -80,10 +80,22 @@ local function take(P, now, group, chat, lease, lease_ms, window, most, rate)
   redis.call('SET', P .. 'pace', string.format('%.3f', now + 1000 / rate), 'PX', 60000)
 end
 
+-- What stands for a group on its buttons: a name that nobody can guess, and that ends with the incident. Words of our own, which
+-- have no route, have no buttons.
+local function arm(P, group, name, ms)
+  local g = P .. 'g:' .. group
+  local it = redis.call('HMGET', g, 'status', 'route', 'button')
+  if it[1] ~= 'f' or it[2] == '' then return '' end
+  local button = it[3] or name
+  redis.call('HSET', g, 'button', button)
+  redis.call('SET', P .. 'button:' .. button, group, 'PX', ms)
+  return button
+end
+
 -- args: lease (a name that nobody else has), ms of the lease, ms and number of calls of the window of a group chat, calls of
---       all in a second
+--       all in a second, ms for which buttons are known
 -- answers: {0, ms to wait, or -1} or {1, group, chat, thread, route, status, number, message, tries, state, 1 for no HTML,
---           1 where it ended unseen}
+--           1 where it ended unseen, marks, what stands for it on its buttons or ''}
 redis.register_function('@LIB@_claim', function(keys, args)
   local P, now = keys[1] .. ':', now_ms()
   local lease_ms, window, most, rate = tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
@@ -96,12 +108,12 @@ redis.register_function('@LIB@_claim', function(keys, args)
   if not group then group, chat = next_group(P, now, 'r', window, most) end
   if not group then return {0, rest(P, now)} end
   take(P, now, group, chat, args[1], lease_ms, window, most, rate)
-  local it = redis.call('HMGET', P .. 'g:' .. group, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state', 'plain', 'ended')
+  local it = redis.call('HMGET', P .. 'g:' .. group, 'thread', 'route', 'status', 'want', 'message', 'tries', 'state', 'plain', 'ended', 'marks')
   local thread = it[1] or ''
   local lost = redis.call('HGET', P .. 'chat:' .. chat, 'lost:' .. thread)
   if lost and tonumber(lost) > now then thread = '' end
   return {1, group, chat, thread, it[2] or '', it[3] or 'f', it[4] or '0', it[5] or '', it[6] or '0', it[7] or '',
-    it[8] and it[8] == it[4] and 1 or 0, it[9] and 1 or 0}
+    it[8] and it[8] == it[4] and 1 or 0, it[9] and 1 or 0, it[10] or '', arm(P, group, args[1], args[6])}
 end)
 
 local outcomes = {}
@@ -129,6 +141,7 @@ function outcomes.done(P, now, group, g, it, args)
     redis.call('DEL', g)
   else
     redis.call('HDEL', g, 'since')
+    if args[2] == 'r' then disarm(P, g) end
   end
 end
 

@@ -5,6 +5,7 @@
 
 mod accepting;
 mod incidents;
+mod pressing;
 mod sending;
 
 use kedactl_alerts::telegram::Chat;

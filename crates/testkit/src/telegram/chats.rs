@@ -47,40 +47,60 @@ impl State {
             return Err(Refusal::too_many(seconds));
         }
         let text = body["text"].as_str().unwrap_or_default();
-        rules::check(text, body["parse_mode"] == "HTML")
-            .map_err(|words| Refusal::new(400, &format!("Bad Request: {words}")))?;
+        let bad = |words: String| Refusal::new(400, &format!("Bad Request: {words}"));
+        rules::check(text, body["parse_mode"] == "HTML").map_err(bad)?;
+        let buttons = rules::buttons(&body["reply_markup"]).map_err(bad)?;
         match method {
-            "sendMessage" => Ok(self.send(chat, text, body)),
-            "editMessageText" => self.edit(chat, text, body),
+            "sendMessage" => self.send(chat, text, buttons, body),
+            "editMessageText" => self.edit(chat, text, buttons, body),
             _ => Err(Refusal::new(404, "Not Found")),
         }
     }
 
-    fn send(&mut self, chat: i64, text: &str, body: &Json) -> Json {
+    fn send(
+        &mut self,
+        chat: i64,
+        text: &str,
+        buttons: Vec<(String, String)>,
+        body: &Json,
+    ) -> Result<Json, Refusal> {
+        let thread = body["message_thread_id"].as_i64();
+        if thread.is_some_and(|it| self.lost_topics.contains(&(chat, it))) {
+            return Err(Refusal::new(400, "Bad Request: message thread not found"));
+        }
         self.last_id += 1;
         let message = TelegramMessage {
             id: self.last_id,
-            thread: body["message_thread_id"].as_i64(),
+            thread,
+            buttons,
             text: text.to_owned(),
             edits: 0,
             silent: body["disable_notification"] == true,
         };
         self.messages.entry(chat).or_default().push(message);
-        json!({"message_id": self.last_id, "chat": {"id": chat}})
+        Ok(json!({"message_id": self.last_id, "chat": {"id": chat}}))
     }
 
-    fn edit(&mut self, chat: i64, text: &str, body: &Json) -> Result<Json, Refusal> {
+    /// An edit without buttons takes them away.
+    fn edit(
+        &mut self,
+        chat: i64,
+        text: &str,
+        buttons: Vec<(String, String)>,
+        body: &Json,
+    ) -> Result<Json, Refusal> {
         let id = body["message_id"].as_i64().unwrap_or_default();
         let messages = self.messages.entry(chat).or_default();
         let Some(message) = messages.iter_mut().find(|it| it.id == id) else {
             return Err(Refusal::new(400, "Bad Request: message to edit not found"));
         };
-        if message.text == text {
+        if message.text == text && message.buttons == buttons {
             let words = "Bad Request: message is not modified: specified new message content and reply markup are exactly \
                          the same as a current content and reply markup of the message";
             return Err(Refusal::new(400, words));
         }
         text.clone_into(&mut message.text);
+        message.buttons = buttons;
         message.edits += 1;
         Ok(json!({"message_id": id, "chat": {"id": chat}}))
     }

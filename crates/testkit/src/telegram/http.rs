@@ -2,7 +2,7 @@
 //!
 //! It must not know a method of the API.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,11 +14,20 @@ use super::Shared;
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 const MOST: usize = 1 << 20;
 
-/// Answers until the client or the server is done.
-pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+/// As every connection is.
+pub(super) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(LOOK_EVERY))?;
-    let mut writer = stream.try_clone()?;
+    stream.set_read_timeout(Some(LOOK_EVERY))
+}
+
+/// Answers on a connection without TLS.
+pub(super) fn serve_plain(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+    prepare(&stream)?;
+    serve(stream, shared)
+}
+
+/// Answers until the client or the server is done.
+pub(super) fn serve(stream: impl Read + Write, shared: &Arc<Shared>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let Some(first) = line(&mut reader, shared)? else {
@@ -43,7 +52,9 @@ pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             }
         }
         let mut body = vec![0; usize::min(length, MOST)];
-        reader.read_exact(&mut body)?;
+        if !fill(&mut reader, &mut body, shared)? {
+            return Ok(());
+        }
         let Some(reply) = shared.call(&path, &body) else {
             return Ok(());
         };
@@ -54,7 +65,9 @@ pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
             bytes.len()
         );
         let sent = reply.only.unwrap_or(bytes.len());
+        let writer = reader.get_mut();
         writer.write_all(&[head.as_bytes(), &bytes[..sent]].concat())?;
+        writer.flush()?;
         if reply.only.is_some() {
             return Ok(());
         }
@@ -62,7 +75,7 @@ pub(super) fn serve(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 /// A line without its end; nothing where the other side, or the server, is done.
-fn line(reader: &mut BufReader<TcpStream>, shared: &Shared) -> io::Result<Option<String>> {
+fn line(reader: &mut BufReader<impl Read>, shared: &Shared) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     loop {
         match reader.read_until(b'\n', &mut line) {
@@ -71,12 +84,7 @@ fn line(reader: &mut BufReader<TcpStream>, shared: &Shared) -> io::Result<Option
                 return Ok(Some(text.trim_end().to_owned()));
             }
             Ok(_) => return Ok(None),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
-            {
+            Err(error) if is_silence(&error) => {
                 if shared.over.load(Ordering::SeqCst) {
                     return Ok(None);
                 }
@@ -84,4 +92,28 @@ fn line(reader: &mut BufReader<TcpStream>, shared: &Shared) -> io::Result<Option
             Err(error) => return Err(error),
         }
     }
+}
+
+/// As many bytes as there is room for; `false` where the other side, or the server, is done.
+fn fill(reader: &mut impl Read, mut room: &mut [u8], shared: &Shared) -> io::Result<bool> {
+    while !room.is_empty() {
+        match reader.read(room) {
+            Ok(0) => return Ok(false),
+            Ok(length) => room = &mut room[length..],
+            Err(error) if is_silence(&error) => {
+                if shared.over.load(Ordering::SeqCst) {
+                    return Ok(false);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
 }

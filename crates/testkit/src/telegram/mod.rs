@@ -4,29 +4,35 @@
 
 mod chats;
 mod http;
+mod presses;
 mod refusal;
 mod rules;
+mod secure;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use http::LOOK_EVERY;
+use presses::Presses;
 use refusal::{Refusal, Reply};
 use rules::Limits;
+use secure::Secure;
+
+use crate::Certificates;
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TelegramFault {
     /// 429, with so many seconds to wait.
     TooMany(u64),
-    /// The group is a supergroup of this id from now on.
+    /// The group is a supergroup of this id from now on; its messages have other numbers there.
     Migrate(i64),
     /// A refusal in Telegram's words: `403`, `Forbidden: bot was kicked from the group chat`.
     Refuse(u16, String),
@@ -66,6 +72,17 @@ pub struct TelegramMessage {
     /// How often it was changed.
     pub edits: u32,
     pub silent: bool,
+    /// Labels and data of its buttons.
+    pub buttons: Vec<(String, String)>,
+}
+
+/// An answer to a press, as the person who pressed sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelegramAnswer {
+    pub press: String,
+    pub text: String,
+    /// In a window that has to be closed.
+    pub loud: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,8 +93,11 @@ struct State {
     faults: BTreeMap<i64, VecDeque<TelegramFault>>,
     /// Refusals of a chat until they are taken back.
     closed: BTreeMap<i64, (u16, String)>,
+    /// Topics that are not there.
+    lost_topics: BTreeSet<(i64, i64)>,
     limits: Limits,
     last_id: i64,
+    presses: Presses,
 }
 
 #[derive(Debug)]
@@ -88,6 +108,7 @@ struct Shared {
     down: AtomicBool,
     token: String,
     start: Instant,
+    secure: Option<Secure>,
 }
 
 /// The server; it ends with the test.
@@ -104,6 +125,18 @@ impl Telegram {
     /// # Panics
     /// If no port is free.
     pub fn start(token: &str) -> Self {
+        Self::serve(token, None)
+    }
+
+    /// The same behind TLS.
+    ///
+    /// # Panics
+    /// If no port is free, or the certificates are none.
+    pub fn start_secure(token: &str, certificates: &Certificates) -> Self {
+        Self::serve(token, Some(Secure::new(certificates)))
+    }
+
+    fn serve(token: &str, secure: Option<Secure>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -113,6 +146,7 @@ impl Telegram {
             down: AtomicBool::new(false),
             token: token.to_owned(),
             start: Instant::now(),
+            secure,
         });
         let serving = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
@@ -125,7 +159,10 @@ impl Telegram {
                 let shared = Arc::clone(&serving);
                 open.push(std::thread::spawn(move || {
                     // A client that went away is its own business.
-                    let _gone = http::serve(stream, &shared);
+                    let _gone = match &shared.secure {
+                        Some(secure) => secure.serve(stream, &shared),
+                        None => http::serve_plain(stream, &shared),
+                    };
                 }));
             }
             for connection in open {
@@ -141,7 +178,18 @@ impl Telegram {
 
     /// Where the Bot API is: before `/bot<token>/…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let secure = self.shared.secure.is_some();
+        let scheme = if secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Shows a certificate of somebody else from now on, or its own again; open connections end.
+    ///
+    /// # Panics
+    /// If it has no TLS.
+    pub fn spoil_certificate(&self, spoilt: bool) {
+        let secure = self.shared.secure.as_ref();
+        secure.expect("a server with TLS").spoil(spoilt);
     }
 
     /// What goes wrong with the next calls to a chat, one after the other; 0 is any chat.
@@ -158,6 +206,16 @@ impl Telegram {
                 state.closed.insert(chat, (status, words.to_owned()));
             }
             None => drop(state.closed.remove(&chat)),
+        }
+    }
+
+    /// Takes a topic away, or makes it again.
+    pub fn delete_topic(&self, chat: i64, thread: i64, gone: bool) {
+        let mut state = self.lock();
+        if gone {
+            state.lost_topics.insert((chat, thread));
+        } else {
+            state.lost_topics.remove(&(chat, thread));
         }
     }
 
@@ -242,8 +300,13 @@ impl Shared {
         let Some(method) = method else {
             let refusal = Refusal::new(401, "Unauthorized");
             self.note(at, path, body, &Err(refusal.clone()), true);
-            return Some(refusal.reply());
+            return Some(Reply::of(Err(refusal)));
         };
+        if let Some(done) = self.asked_for_presses(method, &body) {
+            self.note(at, method, body, &done, true);
+            self.changed.notify_all();
+            return Some(Reply::of(done));
+        }
         let chat = body["chat_id"].as_i64().unwrap_or_default();
         let fault = self.lock().fault(chat);
         if let Some(TelegramFault::Slow(time)) = &fault {
@@ -258,14 +321,7 @@ impl Shared {
         let answered = fault != Some(TelegramFault::NoReply);
         self.note(at, method, body, &done, answered);
         self.changed.notify_all();
-        let mut reply = match done {
-            Ok(result) => Reply {
-                status: 200,
-                body: json!({"ok": true, "result": result}).to_string(),
-                only: None,
-            },
-            Err(refusal) => refusal.reply(),
-        };
+        let mut reply = Reply::of(done);
         match fault {
             Some(TelegramFault::NoReply) => return None,
             Some(TelegramFault::HalfReply) => reply.only = Some(reply.body.len() / 2),

@@ -13,6 +13,19 @@ pub(super) struct Reply {
     pub(super) only: Option<usize>,
 }
 
+impl Reply {
+    pub(super) fn of(done: Result<Json, Refusal>) -> Self {
+        match done {
+            Ok(result) => Self {
+                status: 200,
+                body: json!({"ok": true, "result": result}).to_string(),
+                only: None,
+            },
+            Err(refusal) => refusal.reply(),
+        }
+    }
+}
+
 /// A refusal, as Telegram writes one.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
@@ -49,7 +62,7 @@ impl Refusal {
         }
     }
 
-    pub(super) fn reply(&self) -> Reply {
+    fn reply(&self) -> Reply {
         let mut body = json!({"ok": false, "error_code": self.status, "description": self.words});
         if !self.parameters.is_null() {
             body["parameters"] = self.parameters.clone();

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const LONGEST: usize = 4096;
@@ -72,6 +74,34 @@ pub(super) fn check(text: &str, html: bool) -> Result<(), String> {
         return Err("message is too long".to_owned());
     }
     Ok(())
+}
+
+/// Labels and data of the buttons that a message is to have; the error is in Telegram's words.
+pub(super) fn buttons(markup: &Json) -> Result<Vec<(String, String)>, String> {
+    if markup.is_null() {
+        return Ok(Vec::new());
+    }
+    let refused = |what: &str| format!("can't parse reply keyboard markup JSON object: {what}");
+    let rows = markup["inline_keyboard"].as_array();
+    let rows = rows.ok_or_else(|| refused("field \"inline_keyboard\" must be of type Array"))?;
+    let mut buttons = Vec::new();
+    for row in rows {
+        let row = row
+            .as_array()
+            .ok_or_else(|| refused("a row must be of type Array"))?;
+        for button in row {
+            let text = |name: &str| button[name].as_str().unwrap_or_default().to_owned();
+            let (label, data) = (text("text"), text("callback_data"));
+            if label.trim().is_empty() {
+                return Err("inline keyboard button text must be non-empty".to_owned());
+            }
+            if data.is_empty() || data.len() > 64 {
+                return Err("BUTTON_DATA_INVALID".to_owned());
+            }
+            buttons.push((label, data));
+        }
+    }
+    Ok(buttons)
 }
 
 fn without_tags(text: &str) -> Result<String, String> {
@@ -167,6 +197,7 @@ fn entity(text: &str) -> (char, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn limits_are_telegrams() {
@@ -182,6 +213,24 @@ mod tests {
             assert_eq!(at(chat, 70_000), None);
         }
         assert_eq!(at(200, 70_500), Some(1));
+    }
+
+    #[test]
+    fn buttons_are_judged_as_telegram_judges_them() {
+        let of = |data: &str| {
+            let button = json!({"text": "Ack", "callback_data": data});
+            buttons(&json!({"inline_keyboard": [[button]]}))
+        };
+        assert_eq!(of("a:1"), Ok(vec![("Ack".to_owned(), "a:1".to_owned())]));
+        assert!(of(&"x".repeat(64)).is_ok());
+        // Bytes, not characters.
+        for bad in ["", &"x".repeat(65), &"ä".repeat(33)] {
+            assert_eq!(of(bad), Err("BUTTON_DATA_INVALID".to_owned()));
+        }
+        assert_eq!(buttons(&Json::Null), Ok(Vec::new()));
+        assert!(buttons(&json!({"inline_keyboard": [[{"callback_data": "x"}]]})).is_err());
+        assert!(buttons(&json!({"inline_keyboard": [{}]})).is_err());
+        assert!(buttons(&json!({})).is_err());
     }
 
     #[test]

@@ -2,4 +2,5 @@
 //!
 //! It must not hold a test of anything else.
 
+mod r09_buttons;
 mod r10_probes;

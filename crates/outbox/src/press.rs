@@ -1,0 +1,160 @@
+//! The way of a press on a button: one asks for presses at a time, and each is acted upon once.
+//! Must not know what a press is for.
+
+use std::time::Duration;
+
+use kedactl_alerts::Marks;
+use kedactl_queue::{Channel, QueueError};
+use redis::{Pipeline, Value};
+use tokio::time::{Instant, sleep};
+
+use crate::accept::{GroupId, State};
+use crate::error::OutboxError;
+use crate::outbox::{Outbox, answered, call, channel};
+use crate::reply;
+use crate::send::name;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Whether this one may ask for presses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poll {
+    /// From this number on.
+    From(i64),
+    /// Somebody else does for so long, unless he dies.
+    Wait(Duration),
+}
+
+/// What a press is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Somebody else asks for presses by now.
+    Ousted,
+    /// It was acted upon.
+    Known,
+    /// Its button stands for nothing any more: the incident is over.
+    Nothing,
+    Wanted(Box<Wanted>),
+}
+
+/// A group that somebody wants something for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Somebody began to act upon this press before, and nobody knows how far it went.
+    pub again: bool,
+    pub route: String,
+    pub state: State,
+    pub marks: Marks,
+}
+
+/// One that asks for presses.
+#[derive(Debug)]
+pub struct Poller {
+    channel: Channel,
+    name: String,
+    lease: Duration,
+    /// For an act, and for a replica to have it.
+    patience: (Duration, Duration),
+}
+
+impl Poller {
+    /// One more; whoever does not ask again within `lease` is thought dead.
+    pub fn new(outbox: &Outbox, lease: Duration) -> Self {
+        let patience = outbox.patience();
+        Self {
+            channel: channel(outbox.redis(), patience.1),
+            name: name(),
+            lease,
+            patience,
+        }
+    }
+
+    /// Asks for the right to ask, or keeps it.
+    pub async fn poll(&mut self) -> Result<Poll, OutboxError> {
+        let mut command = call("poll");
+        command.arg(&self.name).arg(self.lease.as_millis() as u64);
+        let answer = answered(&mut self.channel, command).await?;
+        let fields = reply::list(&answer)?;
+        let number = reply::number(fields.get(1))?;
+        Ok(if reply::number(fields.first())? == 1 {
+            Poll::From(number)
+        } else {
+            Poll::Wait(Duration::from_millis(number.max(0) as u64))
+        })
+    }
+
+    /// Gives the right back.
+    pub async fn leave(&mut self) -> Result<(), OutboxError> {
+        let mut command = call("unpoll");
+        command.arg(&self.name);
+        answered(&mut self.channel, command).await.map(drop)
+    }
+
+    /// Says what a press is about, before it is acted upon.
+    pub async fn begin(&mut self, press: i64, button: &str) -> Result<Begun, OutboxError> {
+        let mut command = call("begin");
+        command.arg(&self.name).arg(press).arg(button);
+        let answer = answered(&mut self.channel, command).await?;
+        let fields = reply::list(&answer)?;
+        let text = |at: usize| reply::text(fields.get(at));
+        Ok(match reply::number(fields.first())? {
+            0 => Begun::Ousted,
+            1 => Begun::Known,
+            2 => Begun::Nothing,
+            _ => Begun::Wanted(Box::new(Wanted {
+                again: reply::number(fields.get(1))? == 1,
+                route: text(2),
+                state: serde_json::from_str(&text(3))
+                    .map_err(|_| QueueError::Answer("not a state"))?,
+                marks: serde_json::from_str(&text(4)).unwrap_or_default(),
+            })),
+        })
+    }
+
+    /// Says that a press was acted upon, and what its group shows of it from now on, in its chat and as these other groups.
+    /// Returns when a replica has it, where there is one; `false`: somebody else asks for presses by now.
+    pub async fn acted(
+        &mut self,
+        press: i64,
+        button: &str,
+        marks: Option<&Marks>,
+        others: &[GroupId],
+    ) -> Result<bool, OutboxError> {
+        let marks = marks.map(serde_json::to_string).transpose();
+        let marks = marks.ok().flatten().unwrap_or_default();
+        let mut command = call("acted");
+        command.arg(&self.name).arg(press).arg(button).arg(marks);
+        for other in others {
+            command.arg(other.as_str());
+        }
+        let deadline = Instant::now() + self.patience.0;
+        loop {
+            let mut pipeline = Pipeline::with_capacity(2);
+            pipeline.add_command(command.clone());
+            match self.confirmed(pipeline).await {
+                Ok((answer, true)) => return Ok(reply::number(answer.as_ref())? == 1),
+                Ok((_, false)) if Instant::now() >= deadline => {
+                    return Err(OutboxError::NotReplicated);
+                }
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                _ => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// The first answer, and whether a replica has what was written, where there is one.
+    async fn confirmed(
+        &mut self,
+        mut pipeline: Pipeline,
+    ) -> Result<(Option<Value>, bool), OutboxError> {
+        let replicated = self.channel.replicas().await? > 0;
+        if replicated {
+            let within = self.patience.1.as_millis() as u64;
+            pipeline.cmd("WAIT").arg(1).arg(within);
+        }
+        let values = self.channel.send(&pipeline).await?;
+        let confirmed = !replicated || reply::number(values.last())? > 0;
+        Ok((values.into_iter().next(), confirmed))
+    }
+}
