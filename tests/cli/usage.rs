@@ -24,6 +24,7 @@ fn help_names_every_command() {
       tunnel       Bring Services of a cluster to this machine, without root
       logs         Show what the services wrote
       queue        Look into queues and act on them
+      alerts       Look into what the webhook keeps for Telegram, act on it, and try the way there
       images       Build, load and push container images
       bundle       Put everything that a stack needs into one bundle, for places without a network
       charts       Fetch, list and check the charts of the releases

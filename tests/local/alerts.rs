@@ -47,8 +47,8 @@ fn up(context: &Context, telegram: &Telegram, more: &[&str]) {
     let fixed = [
         "-f",
         "soon.yaml",
-        "--set",
-        "monitoring.profile=classic",
+        "--with",
+        "monitoring",
         "--set",
         program,
         "--set",

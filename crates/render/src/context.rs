@@ -124,7 +124,8 @@ fn webhook(config: &Config) -> Json {
 
 /// The file of routes, as the webhook reads it.
 pub fn webhook_routes(webhook: &Webhook) -> String {
-    let mut file = json!({ "routes": webhook.routes });
+    let mut file =
+        json!({ "routes": webhook.routes, "users": webhook.users, "buttons": webhook.buttons });
     if let Some(operators) = &webhook.operators {
         file["operators"] = json!(operators);
     }

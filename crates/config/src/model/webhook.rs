@@ -20,6 +20,11 @@ pub struct Webhook {
     /// Where words about the webhook itself go: what was dropped, which chat takes nothing; absent: the first chat of the first route
     #[serde(default)]
     pub operators: Option<AlertChat>,
+    /// Who may press buttons below messages, by Telegram's numbers of users; nobody where none is named
+    #[serde(default)]
+    pub users: Vec<i64>,
+    /// Whether messages have buttons: silence what fires (where the stack is monitored), acknowledge it
+    pub buttons: bool,
     /// The Bot API; Telegram's, or one of your own
     #[schemars(extend("format" = "http-address"))]
     pub bot_api: String,
