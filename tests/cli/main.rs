@@ -2,6 +2,7 @@
 //!
 //! It must not start a stack; those tests are in tests/local.
 
+mod alerts;
 mod api_server;
 mod auto;
 mod bundle;

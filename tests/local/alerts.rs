@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(90);
 const SOON: &str = "monitoring:
   rules:
     holdSeconds: 5
-    windowSeconds: 10
+    windowSeconds: 4
     queue: { ageSeconds: 3, stuckSeconds: 4 }
     tasks: { minimum: 5 }
   alerts: { groupWaitSeconds: 1, groupIntervalSeconds: 2 }
@@ -137,6 +137,12 @@ fn tasks_that_fail_are_one_message_until_they_do_not() {
     });
     let message = told(&telegram, "DeadLettersGrowing", "ends", ended);
     assert!(message.edits > 0, "{message:?}");
+    // The way there, as an operator tries it.
+    let tried = context.run(&["alerts", "test"]).expect(0);
+    assert!(
+        tried.stdout.contains("shown after") && tried.stdout.contains("-100200"),
+        "{tried:?}"
+    );
     // What was accepted is shown, and nothing waits.
     until("an empty outbox", || {
         let ls = context
