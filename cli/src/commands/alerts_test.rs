@@ -65,13 +65,13 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn there_and_back(&self, context: &Context) -> Result<Took, Error> {
-        let firing = Instant::now();
-        self.post(now() + FIRES_FOR).await?;
+        let (firing, began) = (Instant::now(), now());
+        self.post(began, began + FIRES_FOR).await?;
         let shown = self.shown(Status::Firing).await;
         let firing_ms = firing.elapsed().as_millis() as u64;
         // Also where it was not shown: it would fire for minutes.
         let resolved = Instant::now();
-        self.post(now()).await?;
+        self.post(began, now()).await?;
         let chats = shown?.into_iter().map(|it| it.chat).collect();
         if !context.json() {
             let seconds = firing_ms as f64 / 1000.0;
@@ -89,9 +89,11 @@ impl Way<'_> {
         })
     }
 
-    async fn post(&self, ends: Duration) -> Result<(), Error> {
-        let ends = jiff::Timestamp::from_millisecond(ends.as_millis() as i64)
-            .unwrap_or(jiff::Timestamp::MAX);
+    async fn post(&self, began: Duration, ends: Duration) -> Result<(), Error> {
+        let text = |at: Duration| {
+            let at = jiff::Timestamp::from_millisecond(at.as_millis() as i64);
+            at.unwrap_or(jiff::Timestamp::MAX).to_string()
+        };
         self.alertmanager
             .post(&serde_json::json!([{
                 "labels": {"alertname": self.name, "severity": self.severity},
@@ -99,7 +101,8 @@ impl Way<'_> {
                     "summary": "A test of the way to this chat",
                     "description": "`kedactl alerts test` sent it; nothing is wrong.",
                 },
-                "endsAt": ends.to_string(),
+                "startsAt": text(began),
+                "endsAt": text(ends),
             }]))
             .await
     }
