@@ -90,7 +90,7 @@ fn every_option() {
             "ingress={host: tasks.example.com, tlsSecret: tasks-tls, annotations: {cert-manager.io/cluster-issuer: acme}}",
             "monitoring={namespace: watch, profile: minimal}",
             "webhook.routes={default: {chats: [{id: -100}, {id: 7, thread: 3}], template: {head: '{{title}}'}}, night: {chats: [{id: 8}]}}",
-            "webhook={operators: {id: 9}, users: [11], buttons: false, replicas: 3, spread: hard, botApi: 'http://bots.example.com:8081'}",
+            "webhook={operators: {id: 9}, users: [11], buttons: false, replicas: 3, spread: hard, botApi: 'http://bots.example.com:8081', egress: [{cidr: 10.0.0.0/8, ports: [8081]}]}",
             "webhook={botTokenSecret: {name: bot, key: it}, env: {A: '1'}, extraArgs: [--log=debug], podAnnotations: {note: '1'}, podLabels: {tier: watch}}",
             "podSecurityVersion=latest",
             "api.imagePullPolicy=Always",

@@ -32,17 +32,36 @@ impl Cross<'_> {
         if !webhook.operators.as_ref().is_none_or(exists) {
             self.add(&["webhook", "operators", "id"], "0 is no chat".to_owned());
         }
+        let closed = |port: &u16| {
+            let ways = webhook.egress.iter();
+            !ways
+                .map(|way| &way.ports)
+                .any(|ports| ports.is_empty() || ports.contains(port))
+        };
+        let port = port_of(&webhook.bot_api).filter(|_| config.provider.is_cluster());
+        if let Some(port) = port.filter(closed).filter(|_| webhook.runs()) {
+            let message = format!("webhook.egress does not open port {port}: no pod reaches it");
+            self.add(&["webhook", "botApi"], message);
+        }
         if webhook.runs()
             && !webhook.routes.contains_key(crate::Webhook::DEFAULT_ROUTE)
             && config.is_monitored()
         {
             let names: Vec<&str> = webhook.routes.keys().map(String::as_str).collect();
-            let message = format!(
-                "needs one of the name `default`, where Alertmanager posts to; it has {}",
-                names.join(", ")
-            );
-            self.add(&["webhook", "routes"], message);
+            let message =
+                "none of the routes has the name `default`, where Alertmanager posts to".to_owned();
+            let first = webhook.routes.keys().next().map_or("", String::as_str);
+            self.add(&["webhook", "routes", first], message);
         }
+    }
+}
+
+/// The port of an address, `http://host:port`.
+fn port_of(address: &str) -> Option<u16> {
+    let (scheme, host) = address.split_once("://")?;
+    match host.rsplit_once(':') {
+        Some((_, port)) => port.parse().ok(),
+        None => Some(if scheme == "https" { 443 } else { 80 }),
     }
 }
 
