@@ -257,9 +257,22 @@ pub(crate) fn post(port: u16, path: &str, body: &str) -> Reply {
     )
 }
 
+/// Asks again after a 503, as every client must: on a busy machine Redis may be slow to answer.
+pub(crate) fn patient(port: u16, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Reply {
+    let mut reply = None;
+    until(&format!("{method} {path} is answered"), PATIENCE, || {
+        let answer = request(port, method, path, headers, body);
+        let busy = answer.status == 503;
+        reply = Some(answer);
+        !busy
+    });
+    reply.expect("an answer")
+}
+
 /// Enqueues and returns the id.
 pub(crate) fn enqueue(port: u16, body: &str) -> String {
-    let reply = post(port, "/v1/tasks", body);
+    let head = ["content-type: application/json"];
+    let reply = patient(port, "POST", "/v1/tasks", &head, body.as_bytes());
     assert_eq!(reply.status, 202, "{}", reply.text);
     reply.json()["id"].as_str().expect("an id").to_owned()
 }

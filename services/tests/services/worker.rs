@@ -7,7 +7,7 @@ use kedactl_testkit::{RedisServer, until};
 use serde_json::{Value, json};
 
 use crate::support::{
-    PATIENCE, Process, WORKER, api, enqueue, get, in_state, redis, request, status, worker,
+    PATIENCE, Process, WORKER, api, enqueue, get, in_state, patient, redis, status, worker,
 };
 
 /// The handlers of a worker that no operator wants.
@@ -153,7 +153,7 @@ fn time_limits_and_cancellation_reach_a_running_task() {
     let busy = enqueue(api.port, r#"{"type":"cpu","payload":{"ms":600000}}"#);
     in_state(api.port, &busy, "running");
     assert_eq!(
-        request(api.port, "DELETE", &format!("/v1/tasks/{busy}"), &[], b"").status,
+        patient(api.port, "DELETE", &format!("/v1/tasks/{busy}"), &[], b"").status,
         202
     );
     in_state(api.port, &busy, "cancelled");

@@ -47,7 +47,6 @@ impl Cross<'_> {
             && !webhook.routes.contains_key(crate::Webhook::DEFAULT_ROUTE)
             && config.is_monitored()
         {
-            let names: Vec<&str> = webhook.routes.keys().map(String::as_str).collect();
             let message =
                 "none of the routes has the name `default`, where Alertmanager posts to".to_owned();
             let first = webhook.routes.keys().next().map_or("", String::as_str);
