@@ -9,7 +9,7 @@ kubectl=$programs/kubectl
 sockets=/run/kedactl-cluster
 
 kubernetes=1.34.1 kind=v0.30.0 etcd=3.6.4-0 coredns=v1.12.1 pause=3.10.1 local_path=v0.0.30
-keda=2.20.2 metrics_server=v0.9.0 helm=v3.19.0
+keda=2.20.2 metrics_server=v0.9.0 helm=v3.19.0 kube_state_metrics=v2.15.0
 
 SECONDS=0
 step() { printf '[%3ds] %s\n' "$SECONDS" "$*" >&2; }

@@ -46,7 +46,7 @@ layers() {
   tree "$at/coredns"; install -m755 "$programs/coredns" "$at/coredns/coredns"
   tree "$at/storage"; install -D -m755 "$programs/local-path-provisioner" "$at/storage/usr/local/bin/local-path-provisioner"
   mkdir -p "$at/pause"; install -m755 "$programs/pause" "$at/pause/pause"
-  for name in keda keda-adapter keda-admission-webhooks metrics-server; do tree "$at/$name"; install -m755 "$programs/$name" "$at/$name/$name"; done
+  for name in keda keda-adapter keda-admission-webhooks metrics-server kube-state-metrics; do tree "$at/$name"; install -m755 "$programs/$name" "$at/$name/$name"; done
 }
 
 # The images by the names under which they are published, so that upstream's manifests need no change.
@@ -64,6 +64,7 @@ image_list() {
   image "ghcr.io/kedacore/keda-metrics-apiserver:$keda" keda-adapter /keda-adapter 1000:1000
   image "ghcr.io/kedacore/keda-admission-webhooks:$keda" keda-admission-webhooks /keda-admission-webhooks 1000:1000
   image "registry.k8s.io/metrics-server/metrics-server:$metrics_server" metrics-server /metrics-server 1000:1000
+  image "registry.k8s.io/kube-state-metrics/kube-state-metrics:$kube_state_metrics" kube-state-metrics /kube-state-metrics 65534:65534
   image "$sample_image" sample /bin/sh
   } | paste -sd, | sed 's/.*/[&]/'
 }

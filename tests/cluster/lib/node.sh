@@ -14,7 +14,7 @@ root=$cache/build/root
 node_key() {
   {
     cat "$here/lib/node.sh" "$here/lib/images.sh" "$here/manifests/network.yaml"
-    for name in nodebin runcwrap coredns local-path-provisioner pause; do cat "$programs/.$name"; done
+    for name in nodebin runcwrap coredns local-path-provisioner kube-state-metrics pause; do cat "$programs/.$name"; done
     archived
   } | sha256sum | cut -c1-16
 }
@@ -134,6 +134,7 @@ prepare() {
   build_nodebin
   of_module coredns "github.com/coredns/coredns@$coredns" . "" only_these_plugins
   of_module local-path-provisioner "github.com/rancher/local-path-provisioner@$local_path" .
+  of_module kube-state-metrics "k8s.io/kube-state-metrics/v2@$kube_state_metrics" .
   build_archived
   build_pause
   render_addons

@@ -1,5 +1,5 @@
 # Sourced by ../lab: the programs of a test cluster, in $programs: Kubernetes and etcd (nodebin), CoreDNS, the local path
-# provisioner, KEDA, metrics-server, kind, Helm and our own small ones. They come from an archive of built programs where
+# provisioner, KEDA, metrics-server, kube-state-metrics, kind, Helm and our own small ones. They come from an archive of built programs where
 # one is there, else from Go modules at fixed versions, checked against the checksum database. It must not need a cluster.
 
 export CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false" GOTOOLCHAIN=auto
