@@ -4,7 +4,7 @@ mod support;
 
 use kedactl_config::BuiltImage;
 use std::path::Path;
-use support::{problems, project};
+use support::{problems, project, set};
 
 #[test]
 fn contradictions_are_told_at_their_place() {
@@ -47,7 +47,7 @@ webhook:
 
 #[test]
 fn its_image_is_made_where_it_has_a_route_and_its_token_lies_beside_the_project() {
-    let none = project("kind", "name: shop\n").unwrap().config;
+    let none = set("kind", &["name=shop"]).unwrap().config;
     assert!(!none.images.build.contains(&BuiltImage::Webhook) && !none.webhook.runs());
     let text = "webhook: {routes: {default: {chats: [{id: 1}]}}, botTokenFile: secret/bot}\n";
     let it = project("kind", text).unwrap().config;

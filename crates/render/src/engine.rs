@@ -14,7 +14,7 @@ pub(crate) fn render(
     config: &Config,
     wanted: &[&str],
 ) -> Result<Vec<(String, String)>, RenderError> {
-    with(templates, context::of(config), wanted)
+    with(templates, &context::of(config), wanted)
 }
 
 /// The same for one template, with more under one more name of `computed`.
@@ -28,13 +28,13 @@ pub(crate) fn render_with(
     if let Some(computed) = context.get_mut("computed").and_then(Json::as_object_mut) {
         computed.insert(name.to_owned(), more);
     }
-    let rendered = with(templates, context, &[wanted])?;
+    let rendered = with(templates, &context, &[wanted])?;
     Ok(rendered.into_iter().map(|(_, text)| text).collect())
 }
 
 fn with(
     templates: &Templates,
-    context: Json,
+    context: &Json,
     wanted: &[&str],
 ) -> Result<Vec<(String, String)>, RenderError> {
     let mut engine = Handlebars::new();
@@ -47,8 +47,8 @@ fn with(
             .map_err(|error| not_a_template(name, &error))?;
     }
     let mut known: Vec<String> = templates.names().map(str::to_owned).collect();
-    names(&context, "", &mut known);
-    let one = |name: &&str| match engine.render(name, &context) {
+    names(context, "", &mut known);
+    let one = |name: &&str| match engine.render(name, context) {
         Ok(text) => Ok(((*name).to_owned(), text)),
         Err(error) => Err(not_rendered(name, &error, &known)),
     };

@@ -98,7 +98,7 @@ impl RedisGauges {
             self.commands.clone(),
         );
         let mut family = |name: &str, help: &str, it: &Family<MasterLabel, Gauge>| {
-            r.register(name, help, it.clone())
+            r.register(name, help, it.clone());
         };
         family(
             "redis_sentinel_master_sentinels",

@@ -88,7 +88,7 @@ fn cured(
     rule: &'static crate::Rule,
     release: &Release,
     message: String,
-    receivers: Vec<Value>,
+    receivers: &[Value],
 ) -> Finding {
     match place(release) {
         Some(place) => {
@@ -113,7 +113,7 @@ fn receivers(release: &Release, out: &mut Vec<Finding>) {
         // One that sends nothing for each that is missing.
         let mut all = config["receivers"].as_array().cloned().unwrap_or_default();
         all.extend(missing.iter().map(|it| json!({"name": it})));
-        out.push(cured(RECEIVER, release, message, all));
+        out.push(cured(RECEIVER, release, message, &all));
     }
 }
 
@@ -161,7 +161,7 @@ fn younger(release: &Release, out: &mut Vec<Finding>) {
             title(object),
             found.into_iter().collect::<Vec<_>>().join(", ")
         );
-        out.push(cured(YOUNGER, release, message, all));
+        out.push(cured(YOUNGER, release, message, &all));
     }
 }
 

@@ -82,9 +82,9 @@ pub struct Config {
     /// The KEDA of the cluster
     pub keda: Keda,
     /// Where the monitoring runs
-    pub monitoring: Monitoring,
+    pub monitoring: Box<Monitoring>,
     /// The way of alerts to Telegram
-    pub webhook: Webhook,
+    pub webhook: Box<Webhook>,
     /// Images that kedactl makes itself
     pub images: Images,
     /// The cluster of the provider `kind`

@@ -197,7 +197,7 @@ impl Syncer {
             .find_map(|proposal| proposal.error.clone());
         let conditions = decision.conditions.iter().map(|it| {
             let holds = it.status == ConditionStatus::True;
-            (it.kind.to_string(), holds)
+            (it.kind.clone(), holds)
         });
         let key = self.key();
         self.context.board.update(|state| {

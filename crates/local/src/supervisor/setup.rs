@@ -58,9 +58,10 @@ pub(crate) fn prepare(
     let sentinel_password_file = layout.secrets().join(sentinel_file);
     let redis_password = secrets::password(&redis_password_file)?;
     let sentinel_password = secrets::password(&sentinel_password_file)?;
-    let webhook_token = match config.webhook.runs() {
-        true => secrets::password(&layout.webhook_token())?,
-        false => String::new(),
+    let webhook_token = if config.webhook.runs() {
+        secrets::password(&layout.webhook_token())?
+    } else {
+        String::new()
     };
     let watched = desired.monitoring.as_ref();
     let address = |port: &u16| format!("127.0.0.1:{port}");

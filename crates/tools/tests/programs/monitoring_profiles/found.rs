@@ -152,7 +152,7 @@ async fn what_is_annotated_is_scraped_where_it_says_and_once() {
         let log = directory.path().join("log");
         let running = Child::start(&prometheus.display().to_string(), &arguments, &log).unwrap();
         let mut seen = BTreeSet::new();
-        until("its targets", Duration::from_secs(60), || {
+        until("its targets", Duration::from_mins(1), || {
             seen = targets(port).as_ref().map(scraped).unwrap_or_default();
             seen.len() >= expected.len()
         });
