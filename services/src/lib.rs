@@ -5,6 +5,7 @@
 //! client or a handler does stops probes, leases or signals.
 
 pub mod api;
+pub mod catalogue;
 mod events;
 mod health;
 mod metrics;

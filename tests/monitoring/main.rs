@@ -4,5 +4,8 @@
 
 mod alertmanager;
 mod alerts;
+mod dashboards;
+mod expression;
+mod metrics;
 mod programs;
 mod rules;

@@ -6,6 +6,7 @@ use kedactl_config::{Config, documents};
 use kedactl_render::monitoring;
 use serde_json::Value as Json;
 
+use crate::expression::selectors;
 use crate::programs::{config, folder, program, run};
 
 /// Configurations that take every branch of the templates.
@@ -58,30 +59,6 @@ pub(crate) fn alerts(config: &Config) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// Names of metrics in an expression, with their places: words with a `_` that are neither labels, functions nor records.
-pub(crate) fn names(expression: &str) -> Vec<(usize, &str)> {
-    let word = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
-    let (mut found, mut at, mut text, mut list) = (Vec::new(), 0, false, false);
-    while let Some(c) = expression[at..].chars().next() {
-        if c == '"' || c == '\'' {
-            text = !text;
-        }
-        if text || !word(c) {
-            list = (list || "{[".contains(c)) && !"}]".contains(c);
-            at += c.len_utf8();
-            continue;
-        }
-        let rest = &expression[at..];
-        let name = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
-        let called = rest[name.len()..].trim_start().starts_with('(');
-        if !list && !called && name.contains('_') && !name.contains(':') {
-            found.push((at, name));
-        }
-        at += name.len();
-    }
-    found
-}
-
 #[test]
 fn every_rule_is_one_for_promtool() {
     let Some(promtool) = program("promtool") else {
@@ -109,16 +86,12 @@ fn what_is_the_stacks_is_taken_from_its_namespace() {
     ];
     for rule in rules(&config("kind", &["namespace=shop"])) {
         let expression = rule["expr"].as_str().expect("an expression");
-        for (at, name) in names(expression) {
-            if !OF_THE_STACK.iter().any(|it| name.starts_with(it)) {
-                continue;
+        for selector in selectors(expression) {
+            if OF_THE_STACK.iter().any(|it| selector.name.starts_with(it)) {
+                let own = selector.matchers.contains("namespace=\"shop\"");
+                let recorded = selector.name.contains(':');
+                assert!(own || recorded, "`{}` in {expression}", selector.name);
             }
-            let behind = &expression[at + name.len()..];
-            let labels = behind
-                .strip_prefix('{')
-                .and_then(|rest| Some(rest.split_once('}')?.0));
-            let own = labels.is_some_and(|labels| labels.contains("namespace=\"shop\""));
-            assert!(own, "`{name}` in {expression}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It must not hold text of its own: every word comes from the crates.
 
 use anyhow::Context as _;
+use kedactl_render::monitoring::{Metric, metrics_reference};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,8 +36,22 @@ fn documents() -> anyhow::Result<Vec<(&'static str, String)>> {
         ("docs/cli.md", kedactl::reference()),
         ("docs/lint.md", kedactl_lint::reference()),
         ("docs/events.schema.json", kedactl::events_schema()),
+        ("docs/metrics.md", metrics()),
         ("services/cargo-packages.txt", packages()?),
     ])
+}
+
+/// What the services export, and what is taken from others.
+fn metrics() -> String {
+    let own = kedactl_services::catalogue::exported().into_iter();
+    let own = own.map(|it| Metric {
+        source: format!("kedactl-{}", it.program),
+        name: it.name,
+        kind: it.kind,
+        labels: it.labels,
+        meaning: it.meaning,
+    });
+    metrics_reference(&own.collect::<Vec<_>>())
 }
 
 /// What the services are linked from, for the bill of materials of their images: `name version licence` a line.

@@ -10,7 +10,32 @@ pub struct Dashboard {
     pub json: &'static str,
 }
 
-const DASHBOARDS: &[Dashboard] = &[];
+const DASHBOARDS: &[Dashboard] = &[
+    Dashboard {
+        name: "alerts",
+        json: include_str!("../../../../templates/monitoring/dashboards/alerts.json"),
+    },
+    Dashboard {
+        name: "api",
+        json: include_str!("../../../../templates/monitoring/dashboards/api.json"),
+    },
+    Dashboard {
+        name: "autoscaling",
+        json: include_str!("../../../../templates/monitoring/dashboards/autoscaling.json"),
+    },
+    Dashboard {
+        name: "overview",
+        json: include_str!("../../../../templates/monitoring/dashboards/overview.json"),
+    },
+    Dashboard {
+        name: "queue",
+        json: include_str!("../../../../templates/monitoring/dashboards/queue.json"),
+    },
+    Dashboard {
+        name: "redis",
+        json: include_str!("../../../../templates/monitoring/dashboards/redis.json"),
+    },
+];
 
 /// Every dashboard, by name.
 pub fn dashboards() -> &'static [Dashboard] {
