@@ -9,3 +9,4 @@ mod expression;
 mod metrics;
 mod programs;
 mod rules;
+mod runbooks;
