@@ -20,7 +20,7 @@ pub(crate) fn to_build(config: &Config) -> Result<(), StackError> {
                 None => service(Service::Worker, programs.worker.as_deref(), "worker")?,
             },
             BuiltImage::Webhook => {
-                service(Service::Webhook, programs.webhook.as_deref(), "webhook")?
+                service(Service::Webhook, programs.webhook.as_deref(), "webhook")?;
             }
             BuiltImage::Redis => drop(redis(of_redis)?),
             BuiltImage::Prometheus => drop(of_prometheus(config)?),
@@ -63,7 +63,7 @@ fn of_redis(name: &str) -> Result<PathBuf, StackError> {
 /// This machine's Prometheus.
 pub(crate) fn of_prometheus(config: &Config) -> Result<PathBuf, StackError> {
     of_monitoring(
-        &config.images.programs.prometheus,
+        config.images.programs.prometheus.as_deref(),
         &["prometheus"],
         "prometheus",
     )
@@ -72,16 +72,20 @@ pub(crate) fn of_prometheus(config: &Config) -> Result<PathBuf, StackError> {
 /// This machine's Alertmanager, under the name that Debian or its makers give it.
 pub(crate) fn of_alertmanager(config: &Config) -> Result<PathBuf, StackError> {
     let usual = ["prometheus-alertmanager", "alertmanager"];
-    of_monitoring(&config.images.programs.alertmanager, &usual, "alertmanager")
+    of_monitoring(
+        config.images.programs.alertmanager.as_deref(),
+        &usual,
+        "alertmanager",
+    )
 }
 
-fn of_monitoring(named: &Option<String>, usual: &[&str], key: &str) -> Result<PathBuf, StackError> {
+fn of_monitoring(named: Option<&str>, usual: &[&str], key: &str) -> Result<PathBuf, StackError> {
     let found = match named {
         Some(name) => find(name),
         None => find_first(usual),
     };
     found.map_err(|_| StackError::Missing {
-        program: named.clone().unwrap_or_else(|| usual[0].to_owned()),
+        program: named.unwrap_or(usual[0]).to_owned(),
         purpose: "an image of the monitoring is made from",
         cure: format!(
             "install {}, or name its program in images.programs.{key}; take {key} out of images.build where the cluster can \

@@ -3,14 +3,14 @@
 
 mod alertmanager;
 mod dashboards;
-mod release;
 mod metrics;
+mod release;
 mod rules;
 
 pub use alertmanager::{AlertmanagerTarget, AlertmanagerVersion, WebhookTarget};
 pub use dashboards::{Dashboard, dashboards};
-pub(crate) use release::computed;
 pub use metrics::{Metric, metrics_of_others, metrics_reference};
+pub(crate) use release::computed;
 
 use kedactl_config::{Config, documents};
 use serde_json::Value as Json;
