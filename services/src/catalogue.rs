@@ -57,6 +57,7 @@ fn api() -> String {
     metrics.sent.add("default", 1);
     let refused = RefusedLabel { error_type: "full" };
     metrics.refused.get_or_create(&refused).inc();
+    metrics.redis.touch();
     metrics.queues.set(&[QueueReading {
         queue: "default".to_owned(),
         ..QueueReading::default()

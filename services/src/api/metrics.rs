@@ -37,7 +37,7 @@ pub struct RefusedLabel {
 pub struct ApiMetrics {
     pub registry: Registry,
     pub queues: QueueGauges,
-    pub(super) redis: RedisGauges,
+    pub redis: RedisGauges,
     pub sent: PerQueue,
     pub refused: Family<RefusedLabel, Counter>,
     pub duplicates: Counter,

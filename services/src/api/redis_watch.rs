@@ -34,7 +34,7 @@ struct StatusLabels {
 
 /// Every handle.
 #[derive(Debug, Default)]
-pub(super) struct RedisGauges {
+pub struct RedisGauges {
     up: Gauge,
     replicas: Gauge,
     clients: Gauge,
@@ -130,6 +130,27 @@ impl RedisGauges {
             "1 for what is the case",
             self.status.clone(),
         );
+    }
+
+    /// Gives every family a series, for whoever lists what is exported.
+    pub(crate) fn touch(&self) {
+        let label = MasterLabel {
+            master_name: String::new(),
+        };
+        for family in [
+            &self.sentinels,
+            &self.able,
+            &self.slaves,
+            &self.online,
+            &self.quorum,
+        ] {
+            drop(family.get_or_create(&label));
+        }
+        let labels = StatusLabels {
+            master_name: String::new(),
+            master_status: "ok",
+        };
+        drop(self.status.get_or_create(&labels));
     }
 
     fn set(&self, seen: &Survey, config: &RedisConfig) {
