@@ -1,4 +1,4 @@
-//! Which series an expression of PromQL selects.
+//! Which series an expression of `PromQL` selects.
 //!
 //! It must not judge an expression: that is promtool's.
 

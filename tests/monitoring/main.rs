@@ -5,6 +5,7 @@
 mod alertmanager;
 mod alerts;
 mod dashboards;
+mod delivery;
 mod expression;
 mod metrics;
 mod programs;

@@ -116,7 +116,7 @@ pub async fn doctor(home: &Home, config: &Config, record: Option<&Record>) -> Ve
     let config = record.map_or(config, |record| &record.config);
     let (machine, cluster) = tokio::join!(machine::checks(home, config, record), async {
         match record {
-            Some(record) => on_cluster(home, record).await,
+            Some(record) => Box::pin(on_cluster(home, record)).await,
             None => Vec::new(),
         }
     });
