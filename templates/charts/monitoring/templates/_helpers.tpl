@@ -27,7 +27,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
   {{- end }}
 {{- end -}}
 
-{{- /* The same for a workload, which says why rules of `kedactl lint` do not fit it. */ -}}
+{{- /* The same for a workload, which says why rules of `kedactl lint` and kube-score do not fit it; with a reason to be alone. */ -}}
 {{- define "monitoring.workload" -}}
 {{- $root := index . 0 -}}
 {{- $image := (index $root.Values (index . 1)).image }}
@@ -35,15 +35,21 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
   namespace: {{ $root.Release.Namespace }}
   labels: {{- include "monitoring.labels" . | nindent 4 }}
   {{- $reasons := list -}}
+  {{- $score := list -}}
   {{- if not $image.digest -}}
   {{- $reasons = append $reasons "KL0403 the values name the image by its tag" -}}
   {{- if ne $image.pullPolicy "Always" -}}
   {{- $reasons = append $reasons "KL0404 images loaded into the nodes are in no registry to pull from" -}}
   {{- end -}}
   {{- end -}}
-  {{- if gt (len .) 2 }}{{ $reasons = append $reasons (index . 2) }}{{ end -}}
+  {{- if ne $image.pullPolicy "Always" }}{{ $score = append $score "container-image-pull-policy" }}{{ end -}}
+  {{- if gt (len .) 2 -}}
+  {{- $reasons = append $reasons (printf "KL0707 %s" (index . 2)) -}}
+  {{- $score = append $score "deployment-replicas" -}}
+  {{- end -}}
   {{- $own := dict -}}
-  {{- with $reasons }}{{ $own = dict "lint.kedactl.io/ignore" (join "; " .) }}{{ end -}}
+  {{- with $reasons }}{{ $own = set $own "lint.kedactl.io/ignore" (join "; " .) }}{{ end -}}
+  {{- with $score }}{{ $own = set $own "kube-score/ignore" (join "," .) }}{{ end -}}
   {{- with mergeOverwrite $own $root.Values.commonAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
