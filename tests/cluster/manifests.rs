@@ -161,7 +161,53 @@ fn the_api_server_takes_every_object_of_every_environment_without_a_warning() {
     }
 }
 
-/// The pod that a Deployment would make.
+/// Our own chart of the monitoring, all of it: what cannot be started here for want of an image is admitted all the same.
+#[test]
+fn the_api_server_takes_every_object_of_the_monitoring_without_a_warning() {
+    let namespaces = Namespaces::new();
+    let objects = namespaces.rendered("kind", &[]);
+    let is_namespace = |object: &&Json| object["kind"] == "Namespace";
+    let made: Vec<Json> = objects.iter().filter(is_namespace).cloned().collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": made});
+    let (fine, said) = kubectl(&["apply", "--server-side", "-f", "-"], &list.to_string());
+    assert!(fine && !said.contains("Warning"), "{said}");
+
+    let chart = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../templates/charts/monitoring"
+    );
+    let (watching, watched) = (format!("{}-mon", namespaces.name), &namespaces.name);
+    let look_after = format!("namespaces={{{watched}}}");
+    let keda = format!("prometheus.targets[0].namespace={watched}");
+    let rendered = kedactl_exec::Run::new("helm")
+        .args(["template", "monitoring", chart, "--namespace", &watching])
+        .args([
+            "--set",
+            &look_after,
+            "--set",
+            "webhook.secret=webhook-token",
+        ])
+        .args(["--set", &keda, "--set", "prometheus.targets[0].name=x"])
+        .args(["--set", "prometheus.targets[0].selector.app=x"])
+        .args(["--set", "prometheus.targets[0].port=8080"])
+        .run();
+    let rendered = rendered.unwrap_or_else(|error| panic!("{error}")).stdout;
+    let objects = kedactl_config::documents(&rendered).unwrap_or_else(|error| panic!("{error:?}"));
+    let (fine, said) = dry_run(&objects);
+    assert!(fine && !said.to_lowercase().contains("warning"), "{said}");
+    assert_eq!(
+        said.matches("(server dry run)").count(),
+        objects.len(),
+        "{said}"
+    );
+
+    let pods: Vec<Json> = objects.iter().filter_map(pod).collect();
+    assert_eq!(pods.len(), 6);
+    let (fine, said) = dry_run(&pods);
+    assert!(fine && !said.to_lowercase().contains("warning"), "{said}");
+}
+
+/// The pod that a Deployment or a `StatefulSet` would make.
 fn pod(object: &Json) -> Option<Json> {
     let template = object.pointer("/spec/template")?;
     let mut pod = template.clone();
@@ -169,6 +215,16 @@ fn pod(object: &Json) -> Option<Json> {
     pod["kind"] = "Pod".into();
     pod["metadata"]["name"] = format!("{}-0", object["metadata"]["name"].as_str()?).into();
     pod["metadata"]["namespace"] = object["metadata"]["namespace"].clone();
+    // A claim of a set is a volume of its pods.
+    let claims = object.pointer("/spec/volumeClaimTemplates");
+    let claims = claims.and_then(Json::as_array).into_iter().flatten();
+    let volumes =
+        claims.map(|it| serde_json::json!({"name": it["metadata"]["name"], "emptyDir": {}}));
+    let volumes: Vec<Json> = volumes.collect();
+    if !volumes.is_empty() {
+        let all = pod["spec"]["volumes"].as_array_mut()?;
+        all.extend(volumes);
+    }
     // Accounts are looked up when a pod is admitted, and these are not really there.
     pod["spec"].as_object_mut()?.remove("serviceAccountName");
     Some(pod)

@@ -18,6 +18,7 @@ mod interrupts;
 mod kind;
 mod life;
 mod load;
+mod monitoring;
 mod refusals;
 mod rig;
 mod secrets;

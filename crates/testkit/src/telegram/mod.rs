@@ -10,7 +10,7 @@ mod rules;
 mod secure;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -125,7 +125,15 @@ impl Telegram {
     /// # Panics
     /// If no port is free.
     pub fn start(token: &str) -> Self {
-        Self::serve(token, None)
+        Self::serve(token, Ipv4Addr::LOCALHOST.into(), None)
+    }
+
+    /// The same at another address of this machine, which pods of a cluster on it reach.
+    ///
+    /// # Panics
+    /// If it is no address of this machine, or no port is free.
+    pub fn start_at(token: &str, address: IpAddr) -> Self {
+        Self::serve(token, address, None)
     }
 
     /// The same behind TLS.
@@ -133,11 +141,12 @@ impl Telegram {
     /// # Panics
     /// If no port is free, or the certificates are none.
     pub fn start_secure(token: &str, certificates: &Certificates) -> Self {
-        Self::serve(token, Some(Secure::new(certificates)))
+        let secure = Secure::new(certificates);
+        Self::serve(token, Ipv4Addr::LOCALHOST.into(), Some(secure))
     }
 
-    fn serve(token: &str, secure: Option<Secure>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    fn serve(token: &str, address: IpAddr, secure: Option<Secure>) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             state: Mutex::default(),
