@@ -157,7 +157,7 @@ impl RedisServer {
         }
         let mut file = std::fs::File::create(&ballast).expect("a disk");
         let block = [0_u8; 4096];
-        for _ in 0..self.disk_mib.expect("a disk of its own") * 256 {
+        for _ in 0..=self.disk_mib.expect("a disk of its own") * 256 {
             if file.write_all(&block).is_err() {
                 return;
             }

@@ -8,7 +8,7 @@ use kedactl_alerts::html::{Html, MESSAGE};
 use kedactl_alerts::telegram::{Answer, Call, Why, buttons};
 use kedactl_alerts::{Status, Template};
 use kedactl_outbox::{Claim, Outcome, Pace, Reported, Sender, State as Shown, Work};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::notice;
@@ -16,6 +16,8 @@ use super::state::State;
 
 /// A call that is over may take so long to be reported before its sender is thought dead.
 const TO_REPORT: Duration = Duration::from_secs(5);
+/// So long it is tried to tell Redis what became of a call: a fail-over takes less. What Redis never hears of is shown again.
+const REPORTED_WITHIN: Duration = Duration::from_secs(60);
 /// Redis is asked again after so long where it did not answer.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Longest sleep: other replicas accept too.
@@ -57,11 +59,9 @@ pub(super) async fn run(state: State, stop: CancellationToken) {
 async fn deliver(state: &State, sender: &mut Sender, work: &Work) {
     let outcome = shown(state, work).await;
     log(work, &outcome);
+    let deadline = Instant::now() + REPORTED_WITHIN;
     let mut reported = sender.report(work, &outcome).await;
-    for _ in 0..3 {
-        if reported.is_ok() {
-            break;
-        }
+    while reported.is_err() && Instant::now() < deadline {
         // An answer that was lost: said twice it is said late, which shows the newest once more.
         sleep(AFTER_ERROR).await;
         reported = sender.report(work, &outcome).await;

@@ -4,6 +4,8 @@
 
 use crate::support::{Process, Reply, WEBHOOK, request};
 use clap::Parser as _;
+use kedactl_outbox::{Outbox, OutboxOptions};
+use kedactl_queue::{HostPort, Redis, RedisConfig};
 use kedactl_services::settings::WebhookArgs;
 use kedactl_services::shutdown::Shutdown;
 use kedactl_services::webhook;
@@ -38,29 +40,17 @@ pub(crate) struct Replica {
     metrics: SocketAddr,
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<Result<(), String>>,
+    poster: Poster,
+}
+
+/// Whoever posts notifications.
+#[derive(Clone)]
+pub(crate) struct Poster {
+    at: SocketAddr,
     client: reqwest::Client,
 }
 
-impl Replica {
-    async fn start(args: &[String]) -> Self {
-        let args = WebhookArgs::try_parse_from(args).unwrap();
-        let settings = args.resolve().unwrap();
-        let shutdown = Shutdown::default();
-        let (tell, told) = oneshot::channel();
-        let task = tokio::spawn(webhook::run(settings, shutdown.clone(), |at, metrics| {
-            tell.send((at, metrics)).unwrap();
-        }));
-        let (at, metrics) = told.await.unwrap();
-        let _first = rustls::crypto::ring::default_provider().install_default();
-        Self {
-            at,
-            metrics,
-            shutdown,
-            task,
-            client: reqwest::Client::builder().build().unwrap(),
-        }
-    }
-
+impl Poster {
     /// Posts a body with a token; status and body of the answer.
     pub(crate) async fn send(
         &self,
@@ -81,6 +71,45 @@ impl Replica {
         let text = response.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Json::Null))
     }
+}
+
+impl Replica {
+    async fn start(args: &[String]) -> Self {
+        let args = WebhookArgs::try_parse_from(args).unwrap();
+        let settings = args.resolve().unwrap();
+        let shutdown = Shutdown::default();
+        let (tell, told) = oneshot::channel();
+        let task = tokio::spawn(webhook::run(settings, shutdown.clone(), |at, metrics| {
+            tell.send((at, metrics)).unwrap();
+        }));
+        let (at, metrics) = told.await.unwrap();
+        let _first = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            at,
+            metrics,
+            shutdown,
+            task,
+            poster: Poster {
+                at,
+                client: reqwest::Client::builder().build().unwrap(),
+            },
+        }
+    }
+
+    /// Whoever posts to it.
+    pub(crate) fn poster(&self) -> Poster {
+        self.poster.clone()
+    }
+
+    /// Posts a body with a token; status and body of the answer.
+    pub(crate) async fn send(
+        &self,
+        route: &str,
+        token: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Json) {
+        self.poster.send(route, token, body).await
+    }
 
     /// Posts a notification as Alertmanager does, which is kept.
     pub(crate) async fn post(&self, notification: &Json) {
@@ -91,7 +120,7 @@ impl Replica {
     /// Status and text of a page of the metrics port.
     pub(crate) async fn look(&self, path: &str) -> (u16, String) {
         let address = format!("http://{}{path}", self.metrics);
-        let response = self.client.get(address).send().await.unwrap();
+        let response = self.poster.client.get(address).send().await.unwrap();
         let status = response.status().as_u16();
         (status, response.text().await.unwrap())
     }
@@ -165,6 +194,13 @@ impl Hook {
         }
     }
 
+    /// What an operator has: the outbox itself.
+    pub(crate) async fn outbox(&self) -> Outbox {
+        let at = HostPort::new("127.0.0.1", self.redis.port());
+        let redis = Redis::connect(RedisConfig::single(at)).await.unwrap();
+        Outbox::new(&redis, OutboxOptions::default())
+    }
+
     /// One more on the same Redis.
     pub(crate) async fn beside(&self) -> Replica {
         Replica::start(&self.args).await
@@ -224,16 +260,16 @@ impl Program {
 
     /// Posts a notification.
     pub(crate) fn send(&self, notification: &Json) -> Reply {
+        self.send_to("default", notification)
+    }
+
+    /// Posts a notification by a route.
+    pub(crate) fn send_to(&self, route: &str, notification: &Json) -> Reply {
         let authorization = format!("authorization: Bearer {TOKEN}");
         let headers = ["content-type: application/json", &authorization];
         let body = notification.to_string();
-        request(
-            self.port,
-            "POST",
-            "/v1/alerts/default",
-            &headers,
-            body.as_bytes(),
-        )
+        let path = format!("/v1/alerts/{route}");
+        request(self.port, "POST", &path, &headers, body.as_bytes())
     }
 }
 
@@ -267,7 +303,7 @@ pub(crate) fn arguments(
         format!("--bot-api={telegram}"),
         format!("--redis-addr=127.0.0.1:{redis}"),
         "--lame-duck-ms=0".to_owned(),
-        "--grace-seconds=5".to_owned(),
+        "--grace-seconds=20".to_owned(),
         "--call-timeout-ms=1000".to_owned(),
     ];
     let flag = |it: &str| it.split('=').next().map(str::to_owned);

@@ -4,9 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod hook;
-mod refusals;
 mod requirements;
-mod showing;
 #[path = "../services/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
 mod support;
@@ -14,7 +12,7 @@ mod support;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-pub(crate) use hook::{BOT, CHAT, Hook, OPERATORS, TOKEN};
+pub(crate) use hook::{BOT, CHAT, OPERATORS, TOKEN};
 
 /// Long enough for a busy machine; a test that waits so long fails.
 pub(crate) const WITHIN: Duration = Duration::from_secs(40);

@@ -18,6 +18,7 @@ end
 
 -- What fires has nothing to do with what fired: the message of the incident before shows its end, and a new one rings.
 local function begin(P, now, group, g, had)
+  redis.call('HSET', g, 'fresh', had.want + 1)
   if had.lease then
     -- Somebody is showing the incident before: what becomes of its message is known when that is over.
     redis.call('HSETNX', g, 'old_state', had.state)

@@ -4,7 +4,8 @@
 --   g:<group>        what a chat is shown of a group: chat, thread, route, status (f|r), state, want (number of the newest
 --                    state), sent (number of the state that is shown), sent_status, message, since (ms; the oldest state that is
 --                    not shown), at (ms; the newest state), lease, fails, tries, dead, plain (number of a state whose HTML was
---                    not taken), firing (its alerts that fire), old_state and old_status (of the incident before, whose message
+--                    not taken), firing (its alerts that fire), fresh (number of the first state of
+--                    the present incident), old_state and old_status (of the incident before, whose message
 --                    was being sent when the present one began), ended (1: nobody said when), once (1: forgotten when it is
 --                    shown), button (what stands for it on its buttons), marks and old_marks (what people did about it)
 --   button:<button>  its group

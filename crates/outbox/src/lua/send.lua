@@ -66,6 +66,8 @@ local function rest(P, now)
   return math.max(0, soonest - now)
 end
 
+local LATE_MS = 80
+
 -- One call to a chat at a time, and calls of all at even distances: what is late on its way cannot meet the next one.
 local function take(P, now, group, chat, lease, lease_ms, window, most, rate)
   redis.call('ZADD', P .. 'leased', text(now + lease_ms), group)
@@ -77,7 +79,9 @@ local function take(P, now, group, chat, lease, lease_ms, window, most, rate)
   redis.call('RPUSH', sent, text(now))
   redis.call('LTRIM', sent, -most, -1)
   redis.call('PEXPIRE', sent, window + lease_ms)
-  redis.call('SET', P .. 'pace', string.format('%.3f', now + 1000 / rate), 'PX', 60000)
+  -- Whoever comes a little late is no reason for everybody to come later.
+  local due = math.max(now - LATE_MS, tonumber(redis.call('GET', P .. 'pace') or '0'))
+  redis.call('SET', P .. 'pace', string.format('%.3f', due + 1000 / rate), 'PX', 60000)
 end
 
 -- What stands for a group on its buttons: a name that nobody can guess, and that ends with the incident. Words of our own, which
@@ -233,6 +237,19 @@ function outcomes.closed(P, now, group, g, it, args)
   end
 end
 
+-- A sender that was thought dead may have shown an old state after a newer one: the newest is shown once more. What it sent is
+-- the message, where the present incident has none and nobody is about to send another.
+local function late(P, now, group, g, had, number, message)
+  local fresh = tonumber(redis.call('HGET', g, 'fresh') or '0')
+  if message ~= '' and not had[1] and not had[6] and tonumber(number) >= fresh then
+    redis.call('HSET', g, 'message', message)
+  end
+  redis.call('HSET', g, 'sent', '0')
+  redis.call('HSETNX', g, 'since', text(now))
+  if not had[1] then enqueue(P, now, group, had[2], had[3]) end
+  count(P, 'late', 1)
+end
+
 -- args: group, lease, ms between two calls to a chat, outcome, and what belongs to it
 -- answers: 0 if the lease had ended, else 1 or what the outcome says
 redis.register_function('@LIB@_report', function(keys, args)
@@ -241,13 +258,7 @@ redis.register_function('@LIB@_report', function(keys, args)
   local g = P .. 'g:' .. group
   local had = redis.call('HMGET', g, 'lease', 'chat', 'status', 'want', 'at', 'message', 'thread')
   if had[1] ~= args[2] then
-    -- A sender that was thought dead may have shown an old state after a newer one: the newest is shown once more.
-    if args[4] == 'done' and had[2] then
-      redis.call('HSET', g, 'sent', '0')
-      redis.call('HSETNX', g, 'since', text(now))
-      if not had[1] then enqueue(P, now, group, had[2], had[3]) end
-      count(P, 'late', 1)
-    end
+    if args[4] == 'done' and had[2] then late(P, now, group, g, had, args[5], args[7]) end
     return 0
   end
   redis.call('ZREM', P .. 'leased', group)

@@ -1,7 +1,8 @@
 //! Whose turn it is, how often, and what becomes of what was taken.
 
-use crate::{Bench, LEASE, chat, entry, fast, group_of, taken, taken_in_time};
+use crate::{Bench, LEASE, WITHIN, chat, entry, fast, group_of, taken, taken_in_time};
 use kedactl_outbox::{Claim, Kind, Outcome, Pace, Reported, Sender};
+use kedactl_testkit::until_async;
 use std::time::Duration;
 
 #[tokio::test]
@@ -169,6 +170,33 @@ async fn what_a_sender_left_is_taken_by_another_and_shown_once_more_if_it_comes_
     assert_eq!((once_more.message, once_more.number), (Some(7), 1));
     sender.report(&once_more, &done).await.unwrap();
     assert_eq!(sender.claim().await.unwrap(), Claim::Idle);
+}
+
+/// As after a fail-over in the middle of a call: what was sent need not be sent again.
+#[tokio::test]
+async fn a_message_that_is_reported_late_is_that_of_its_incident() {
+    for (anew, expected) in [(false, Some(40)), (true, None)] {
+        let bench = Bench::new().await;
+        bench.add(&[1], "a", "firing", 0).await;
+        let lease = Duration::from_millis(300);
+        let mut late = Sender::new(&bench.outbox, fast(), lease);
+        let work = taken(&mut late).await;
+        // Whoever has sent something a moment ago sees that the lease is over, and has to wait.
+        bench.add(&[2], "b", "firing", 0).await;
+        let slow = Pace { rate: 1, ..fast() };
+        let mut other = Sender::new(&bench.outbox, slow, LEASE);
+        assert_eq!(taken(&mut other).await.chat, chat(2));
+        let over = bench.redis.now_us() + 310_000;
+        let later = || async { bench.redis.now_us() > over };
+        until_async("the lease is over", WITHIN, later).await;
+        assert!(matches!(other.claim().await.unwrap(), Claim::Wait(_)));
+        if anew {
+            bench.add(&[1], "a", "firing", 5).await;
+        }
+        let done = Outcome::Done(Some(40));
+        assert_eq!(late.report(&work, &done).await.unwrap(), Reported::Late);
+        assert_eq!(taken_in_time(&mut other).await.message, expected);
+    }
 }
 
 #[tokio::test]

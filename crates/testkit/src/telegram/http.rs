@@ -58,6 +58,10 @@ pub(super) fn serve(stream: impl Read + Write, shared: &Arc<Shared>) -> io::Resu
         let Some(reply) = shared.call(&path, &body) else {
             return Ok(());
         };
+        // Whoever waited for presses when it went down hears nothing either.
+        if shared.down.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let bytes = reply.body.as_bytes();
         let head = format!(
             "HTTP/1.1 {} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",

@@ -246,6 +246,12 @@ impl Telegram {
         self.lock().calls.clone()
     }
 
+    /// Every call that was to show something in a chat.
+    pub fn sends(&self) -> Vec<TelegramCall> {
+        let calls = self.calls().into_iter();
+        calls.filter(|it| it.body["chat_id"].is_i64()).collect()
+    }
+
     /// What a chat shows, the oldest first.
     pub fn messages(&self, chat: i64) -> Vec<TelegramMessage> {
         let state = self.lock();

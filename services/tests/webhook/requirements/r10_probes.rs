@@ -2,8 +2,10 @@
 
 use crate::hook::{Hook, routes};
 use crate::support::{self, Process, WEBHOOK, faketime};
-use crate::{BOT, CHAT, WITHIN, group, hook};
-use kedactl_testkit::{RedisOptions, RedisServer, Telegram, skipped, until, until_async};
+use crate::{BOT, CHAT, TOKEN, WITHIN, group, hook};
+use kedactl_testkit::{
+    RedisOptions, RedisServer, Telegram, TelegramFault, skipped, until, until_async,
+};
 
 /// Waits until the probe of readiness says something that has these words in it, with that status.
 async fn says(hook: &Hook, status: u16, words: &str) {
@@ -102,4 +104,53 @@ fn r10_readiness_is_that_the_clock_is_not_far_off() {
         let page = support::get(port, "/readyz");
         page.status == 503 && page.text.contains("600 s off that of redis")
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_metrics_say_what_became_of_everything() {
+    let hook = Hook::start().await;
+    let event = |name: &str| format!("kedactl_outbox_events_total{{event=\"{name}\"}}");
+    hook.telegram
+        .fail(CHAT, [TelegramFault::TooMany(1), TelegramFault::BadGateway]);
+    hook.telegram.close(
+        -9,
+        Some((403, "Forbidden: bot was kicked from the group chat")),
+    );
+    hook.post(&group("A", &[("a", true)], 1)).await;
+    hook.post(&group("A", &[("a", true)], 1)).await;
+    let body = group("Waits", &[("a", true)], 1).to_string();
+    assert_eq!(hook.send("topic", TOKEN, body).await.0, 202);
+    hook.telegram
+        .until("it", CHAT, WITHIN, |shown| shown.len() == 1);
+    hook.post(&group("A", &[("a", false)], 1)).await;
+    hook.telegram
+        .until("its end", CHAT, WITHIN, |shown| shown[0].edits == 1);
+    for (name, least) in [
+        (event("accepted"), 3),
+        (event("deduplicated"), 1),
+        (event("sent"), 1),
+        (event("edited"), 1),
+        (event("retried"), 1),
+        (event("limited"), 1),
+        (event("limited_ms"), 1000),
+        (event("closed"), 1),
+        ("kedactl_webhook_answers_total{class=\"2xx\"}".to_owned(), 4),
+        ("kedactl_outbox_waiting".to_owned(), 1),
+        ("kedactl_outbox_closed_chats".to_owned(), 1),
+        ("kedactl_outbox_oldest_seconds".to_owned(), 1),
+    ] {
+        until_async(&name, WITHIN, || async {
+            hook.metric(&name).await >= least
+        })
+        .await;
+    }
+    let page = hook.page("/metrics").await;
+    for name in [
+        "kedactl_outbox_sending 0",
+        "kedactl_outbox_dead 0",
+        "kedactl_webhook_polling 1",
+    ] {
+        assert!(page.contains(name), "{name}: {page}");
+    }
+    hook.stop().await;
 }
