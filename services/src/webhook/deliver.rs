@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use kedactl_alerts::Status;
 use kedactl_alerts::html::{Html, MESSAGE};
 use kedactl_alerts::telegram::{Answer, Call, Why, buttons};
-use kedactl_alerts::{Status, Template};
 use kedactl_outbox::{Claim, Outcome, Pace, Reported, Sender, State as Shown, Work};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use super::state::State;
 /// A call that is over may take so long to be reported before its sender is thought dead.
 const TO_REPORT: Duration = Duration::from_secs(5);
 /// So long it is tried to tell Redis what became of a call: a fail-over takes less. What Redis never hears of is shown again.
-const REPORTED_WITHIN: Duration = Duration::from_secs(60);
+const REPORTED_WITHIN: Duration = Duration::from_mins(1);
 /// Redis is asked again after so long where it did not answer.
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Longest sleep: other replicas accept too.
@@ -121,15 +121,7 @@ fn html(state: &State, work: &Work) -> Html {
     let notification = ended.as_ref().unwrap_or(notification);
     let mut marks = Html::of_text(if work.ended { ENDED } else { "" });
     marks.push(&work.marks.html(notification));
-    // A route that is gone from the configuration leaves what was accepted for it.
-    let built_in;
-    let template = match state.routes.get(&work.route) {
-        Some(route) => &route.template,
-        None => {
-            built_in = Template::built_in();
-            &built_in
-        }
-    };
+    let template = state.routes.template(&work.route);
     let rendered = template.render_marked(&work.route, notification, &marks);
     if let Some(warning) = &rendered.warning {
         tracing::warn!(

@@ -121,7 +121,7 @@ async fn act(state: &State, poller: &mut Poller, update: &Update) -> Result<bool
         return finished(state, poller, update.number, press, "", done).await;
     };
     let done = match may_press(state, press) {
-        Err(done) => done,
+        Err(words) => Done::refused("refused", words),
         Ok(()) => match poller.begin(update.number, button).await? {
             Begun::Ousted => return Ok(false),
             Begun::Known => return Ok(true),
@@ -132,18 +132,18 @@ async fn act(state: &State, poller: &mut Poller, update: &Update) -> Result<bool
     finished(state, poller, update.number, press, button, done).await
 }
 
-fn may_press(state: &State, press: &Press) -> Result<(), Done> {
+/// The error is for whoever pressed.
+fn may_press(state: &State, press: &Press) -> Result<(), String> {
     let users = state.routes.users();
     if users.contains(&press.by.id) {
         return Ok(());
     }
     let id = press.by.id;
-    let words = if users.is_empty() {
+    Err(if users.is_empty() {
         format!("Nobody may press this: the file of routes has no `users`. Your number is {id}.")
     } else {
         format!("You may not press this: {id} is not among the `users` of the file of routes.")
-    };
-    Err(Done::refused("refused", words))
+    })
 }
 
 /// Does what is wanted, and says what came of it.

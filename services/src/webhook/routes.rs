@@ -43,9 +43,10 @@ pub struct Route {
 }
 
 /// Every route.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Routes {
-    routes: BTreeMap<String, Route>,
+    all: BTreeMap<String, Route>,
+    built_in: Template,
     operators: Option<Chat>,
     users: BTreeSet<i64>,
     buttons: bool,
@@ -58,7 +59,7 @@ impl Routes {
         if document.routes.is_empty() {
             return Err("it has no route".to_owned());
         }
-        let mut routes = BTreeMap::new();
+        let mut all = BTreeMap::new();
         for (name, entry) in document.routes {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
             if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
@@ -74,10 +75,11 @@ impl Routes {
             let template = Template::new(&entry.template)
                 .map_err(|error| format!("route `{name}`: template: {error}"))?;
             let chats = entry.chats;
-            routes.insert(name, Route { chats, template });
+            all.insert(name, Route { chats, template });
         }
         Ok(Self {
-            routes,
+            all,
+            built_in: Template::built_in(),
             operators: document.operators,
             users: document.users,
             buttons: document.buttons,
@@ -86,7 +88,12 @@ impl Routes {
 
     /// The route of a name.
     pub fn get(&self, name: &str) -> Option<&Route> {
-        self.routes.get(name)
+        self.all.get(name)
+    }
+
+    /// The template of a route. One that is gone from the configuration leaves what was accepted for it.
+    pub fn template(&self, name: &str) -> &Template {
+        self.get(name).map_or(&self.built_in, |it| &it.template)
     }
 
     /// Who may press buttons, by Telegram's numbers.
@@ -101,7 +108,7 @@ impl Routes {
 
     /// Where words of our own go; the first chat of the first route where nothing is said.
     pub fn operators(&self) -> Option<Chat> {
-        let first = || self.routes.values().next()?.chats.first().copied();
+        let first = || self.all.values().next()?.chats.first().copied();
         self.operators.or_else(first)
     }
 }

@@ -71,7 +71,7 @@ async fn r01_a_redis_that_takes_no_writes_is_503() {
     refused_until_mended(&hook, "OutOfMemory", || say("CONFIG SET maxmemory 0")).await;
     say("CONFIG SET min-replicas-to-write 1");
     refused_until_mended(&hook, "NoReplicas", || {
-        say("CONFIG SET min-replicas-to-write 0")
+        say("CONFIG SET min-replicas-to-write 0");
     })
     .await;
     say("REPLICAOF 127.0.0.1 1");

@@ -51,7 +51,7 @@ async fn r05_a_chat_that_wants_to_be_left_alone_does_not_hold_up_the_others() {
         .filter(|it| it.body["chat_id"] == CHAT)
         .collect();
     assert_eq!((of.len(), of[0].status), (2, 429));
-    assert!(of[1].at - of[0].at >= Duration::from_secs(4), "{of:?}");
+    assert!(of[1].at >= of[0].at + Duration::from_secs(4), "{of:?}");
     assert_eq!(
         hook.metric("kedactl_outbox_events_total{event=\"limited_ms\"}")
             .await,
@@ -112,7 +112,7 @@ async fn r05_a_thousand_groups_at_once_meet_no_limit_and_what_fires_comes_first(
     }
     let calls = hook.telegram.sends();
     let (first, last) = (calls.first().unwrap().at, calls.last().unwrap().at);
-    println!("{} calls in {:?}", calls.len(), last - first);
+    println!("{} calls in {:?}", calls.len(), last.abs_diff(first));
     let refused: Vec<&TelegramCall> = calls.iter().filter(|it| it.status != 200).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let fires = |it: &TelegramCall| it.body["text"].as_str().unwrap().contains("1 firing");

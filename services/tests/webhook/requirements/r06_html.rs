@@ -74,7 +74,7 @@ async fn r06_html_that_is_refused_is_sent_once_more_without_tags() {
     );
     // The second call has its turn as any other has.
     assert!(
-        calls[1].at - calls[0].at >= Duration::from_secs(1),
+        calls[1].at >= calls[0].at + Duration::from_secs(1),
         "{calls:?}"
     );
     // It has its buttons all the same, and the next state is HTML again.

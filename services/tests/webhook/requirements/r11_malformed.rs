@@ -202,6 +202,7 @@ fn rss_kib(pid: u32) -> u64 {
         .expect("a number")
 }
 
+#[expect(clippy::print_stdout, reason = "the seed is to be found again")]
 fn malformed(requests: u64) {
     #[expect(
         clippy::disallowed_methods,
