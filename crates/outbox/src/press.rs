@@ -48,30 +48,19 @@ pub struct Wanted {
     pub marks: Marks,
 }
 
-/// One that asks for presses.
+/// Keeps a poller's right to ask while that one is busy.
 #[derive(Debug)]
-pub struct Poller {
+pub struct Keeper(Right);
+
+#[derive(Debug)]
+struct Right {
     channel: Channel,
     name: String,
     lease: Duration,
-    /// For an act, and for a replica to have it.
-    patience: (Duration, Duration),
 }
 
-impl Poller {
-    /// One more; whoever does not ask again within `lease` is thought dead.
-    pub fn new(outbox: &Outbox, lease: Duration) -> Self {
-        let patience = outbox.patience();
-        Self {
-            channel: channel(outbox.redis(), patience.1),
-            name: name(),
-            lease,
-            patience,
-        }
-    }
-
-    /// Asks for the right to ask, or keeps it.
-    pub async fn poll(&mut self) -> Result<Poll, OutboxError> {
+impl Right {
+    async fn poll(&mut self) -> Result<Poll, OutboxError> {
         let mut command = call("poll");
         command.arg(&self.name).arg(self.lease.as_millis() as u64);
         let answer = answered(&mut self.channel, command).await?;
@@ -83,19 +72,70 @@ impl Poller {
             Poll::Wait(Duration::from_millis(number.max(0) as u64))
         })
     }
+}
+
+impl Keeper {
+    /// Keeps it for the whole of a lease from now on; `false` where somebody else has it by now.
+    pub async fn keep(&mut self) -> Result<bool, OutboxError> {
+        Ok(matches!(self.0.poll().await?, Poll::From(_)))
+    }
+
+    /// How long it is kept.
+    pub fn lease(&self) -> Duration {
+        self.0.lease
+    }
+}
+
+/// One that asks for presses.
+#[derive(Debug)]
+pub struct Poller {
+    right: Right,
+    /// For an act, and for a replica to have it.
+    patience: (Duration, Duration),
+}
+
+impl Poller {
+    /// One more; whoever does not ask again within `lease` is thought dead.
+    pub fn new(outbox: &Outbox, lease: Duration) -> Self {
+        let patience = outbox.patience();
+        let channel = channel(outbox.redis(), patience.1);
+        let name = name();
+        Self {
+            right: Right {
+                channel,
+                name,
+                lease,
+            },
+            patience,
+        }
+    }
+
+    /// What keeps its right to ask while it is busy, on a connection of its own.
+    pub fn keeper(&self, outbox: &Outbox) -> Keeper {
+        Keeper(Right {
+            channel: channel(outbox.redis(), Duration::ZERO),
+            name: self.right.name.clone(),
+            lease: self.right.lease,
+        })
+    }
+
+    /// Asks for the right to ask, or keeps it.
+    pub async fn poll(&mut self) -> Result<Poll, OutboxError> {
+        self.right.poll().await
+    }
 
     /// Gives the right back.
     pub async fn leave(&mut self) -> Result<(), OutboxError> {
         let mut command = call("unpoll");
-        command.arg(&self.name);
-        answered(&mut self.channel, command).await.map(drop)
+        command.arg(&self.right.name);
+        answered(&mut self.right.channel, command).await.map(drop)
     }
 
     /// Says what a press is about, before it is acted upon.
     pub async fn begin(&mut self, press: i64, button: &str) -> Result<Begun, OutboxError> {
         let mut command = call("begin");
-        command.arg(&self.name).arg(press).arg(button);
-        let answer = answered(&mut self.channel, command).await?;
+        command.arg(&self.right.name).arg(press).arg(button);
+        let answer = answered(&mut self.right.channel, command).await?;
         let fields = reply::list(&answer)?;
         let text = |at: usize| reply::text(fields.get(at));
         Ok(match reply::number(fields.first())? {
@@ -124,7 +164,11 @@ impl Poller {
         let marks = marks.map(serde_json::to_string).transpose();
         let marks = marks.ok().flatten().unwrap_or_default();
         let mut command = call("acted");
-        command.arg(&self.name).arg(press).arg(button).arg(marks);
+        command
+            .arg(&self.right.name)
+            .arg(press)
+            .arg(button)
+            .arg(marks);
         for other in others {
             command.arg(other.as_str());
         }
@@ -148,12 +192,12 @@ impl Poller {
         &mut self,
         mut pipeline: Pipeline,
     ) -> Result<(Option<Value>, bool), OutboxError> {
-        let replicated = self.channel.replicas().await? > 0;
+        let replicated = self.right.channel.replicas().await? > 0;
         if replicated {
             let within = self.patience.1.as_millis() as u64;
             pipeline.cmd("WAIT").arg(1).arg(within);
         }
-        let values = self.channel.send(&pipeline).await?;
+        let values = self.right.channel.send(&pipeline).await?;
         let confirmed = !replicated || reply::number(values.last())? > 0;
         Ok((values.into_iter().next(), confirmed))
     }

@@ -100,9 +100,23 @@ impl Child {
         let _status = self.inner.wait();
     }
 
-    /// Stops it in its tracks; its connections stay open.
+    /// Stops it in its tracks; its connections stay open. A busy machine may let its threads go on for a while after the
+    /// signal: it returns when all of them stand still.
+    ///
+    /// # Panics
+    /// If they do not.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.inner.id());
+        until("every thread stands still", TERMINATED_WITHIN, || {
+            let tasks = std::fs::read_dir(&tasks).into_iter().flatten().flatten();
+            let runs = |task: std::fs::DirEntry| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                let state = stat.rsplit_once(") ").map_or("", |it| it.1);
+                !state.is_empty() && !state.starts_with(['T', 't', 'Z', 'X'])
+            };
+            !tasks.into_iter().any(runs)
+        });
     }
 
     pub fn thaw(&self) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kedactl_alerts::telegram::{Call, Heard, Press, Update, Wish};
 use kedactl_alerts::{Acknowledgement, Marks, Notification, Silence};
-use kedactl_outbox::{Begun, GroupId, OutboxError, Poll, Poller, State as Shown, Wanted};
-use tokio::time::sleep;
+use kedactl_outbox::{Begun, GroupId, Keeper, OutboxError, Poll, Poller, State as Shown, Wanted};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::alertmanager::{self, matchers};
@@ -17,6 +17,8 @@ use crate::startup;
 
 /// How long Telegram waits for a press before it says that there was none.
 const WAIT: Duration = Duration::from_secs(10);
+/// Whoever does not keep his right to ask for so long is thought dead.
+const LEASE: Duration = Duration::from_secs(6);
 /// Asked again after so long where something did not work.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// The same, where somebody else asks for this bot's presses.
@@ -48,12 +50,10 @@ impl Done {
 
 /// Asks for presses until told to stop.
 pub(super) async fn run(state: State, stop: CancellationToken) {
-    let settings = &state.settings;
-    // A question, its answer, and one press: longer than all of them together.
-    let lease = WAIT + 2 * settings.call_within + 2 * settings.alertmanager_within + AFTER_ERROR;
-    let mut poller = Poller::new(&state.outbox, lease);
+    let mut poller = Poller::new(&state.outbox, LEASE);
+    let mut keeper = poller.keeper(&state.outbox);
     while !stop.is_cancelled() {
-        let rest = round(&state, &mut poller, &stop).await;
+        let rest = round(&state, &mut poller, &mut keeper, &stop).await;
         tokio::select! {
             () = sleep(rest) => {}
             () = stop.cancelled() => {}
@@ -64,7 +64,12 @@ pub(super) async fn run(state: State, stop: CancellationToken) {
 }
 
 /// One question, and what it brings; how long to rest after it.
-async fn round(state: &State, poller: &mut Poller, stop: &CancellationToken) -> Duration {
+async fn round(
+    state: &State,
+    poller: &mut Poller,
+    keeper: &mut Keeper,
+    stop: &CancellationToken,
+) -> Duration {
     let from = match poller.poll().await {
         Ok(Poll::From(from)) => from,
         Ok(Poll::Wait(time)) => {
@@ -78,16 +83,19 @@ async fn round(state: &State, poller: &mut Poller, stop: &CancellationToken) -> 
     };
     state.metrics.polling(true);
     let heard = tokio::select! {
-        heard = state.bot.updates(from, WAIT) => heard,
+        heard = kept(keeper, state.bot.updates(from, WAIT)) => heard,
         () = stop.cancelled() => return Duration::ZERO,
+    };
+    let Some(heard) = heard else {
+        return LOOK_EVERY;
     };
     match heard {
         Heard::Updates(updates) => {
             for update in updates {
-                match act(state, poller, &update).await {
-                    Ok(true) => {}
-                    Ok(false) => return LOOK_EVERY,
-                    Err(error) => {
+                match kept(keeper, act(state, poller, &update)).await {
+                    Some(Ok(true)) => {}
+                    Some(Ok(false)) | None => return LOOK_EVERY,
+                    Some(Err(error)) => {
                         let error = startup::chain(&error);
                         tracing::warn!(error, "a press waits");
                         return AFTER_ERROR;
@@ -108,11 +116,24 @@ async fn round(state: &State, poller: &mut Poller, stop: &CancellationToken) -> 
     }
 }
 
+/// Does something while the right to ask is kept; nothing where it is not any more, or nobody knows.
+async fn kept<T>(keeper: &mut Keeper, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let (every, mut last) = (keeper.lease() / 3, Instant::now());
+    loop {
+        match timeout(every, work.as_mut()).await {
+            Ok(done) => return Some(done),
+            Err(_) => match keeper.keep().await {
+                Ok(true) => last = Instant::now(),
+                Err(_) if last.elapsed() < 2 * every => {}
+                Ok(false) | Err(_) => return None,
+            },
+        }
+    }
+}
+
 /// Acts upon an update; `false` where somebody else asks for them by now.
 async fn act(state: &State, poller: &mut Poller, update: &Update) -> Result<bool, OutboxError> {
-    if !matches!(poller.poll().await?, Poll::From(_)) {
-        return Ok(false);
-    }
     let Some(press) = &update.press else {
         return poller.acted(update.number, "", None, &[]).await;
     };

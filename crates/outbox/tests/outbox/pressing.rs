@@ -43,6 +43,10 @@ async fn one_asks_at_a_time() {
     assert!(time > FOR / 2 && time <= FOR);
     assert_eq!(second.begin(1, "x").await.unwrap(), Begun::Ousted);
     assert!(!second.acted(1, "x", None, &[]).await.unwrap());
+    // What keeps it keeps it for the same one.
+    let mut keeper = first.keeper(&bench.outbox);
+    assert!(keeper.keep().await.unwrap());
+    assert!(!second.keeper(&bench.outbox).keep().await.unwrap());
     first.leave().await.unwrap();
     assert_eq!(second.poll().await.unwrap(), Poll::From(0));
     // One that is not heard of any more is ousted.
