@@ -78,6 +78,7 @@ fn submit(context: &Context, body: &str) {
 /// The one message about an alert once it is as wanted.
 #[expect(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "says how long a fault took to be told"
 )]
 fn told(

@@ -305,6 +305,8 @@ pub(crate) fn arguments(
         "--lame-duck-ms=0".to_owned(),
         "--grace-seconds=20".to_owned(),
         "--call-timeout-ms=1000".to_owned(),
+        // A machine that is busy with builds keeps whoever waits for Redis for seconds.
+        "--accept-timeout-ms=20000".to_owned(),
     ];
     let flag = |it: &str| it.split('=').next().map(str::to_owned);
     args.retain(|it| !more.iter().any(|other| flag(other) == flag(it)));
