@@ -9,7 +9,7 @@ use kedactl_config::documents;
 use kedactl_render::monitoring;
 use serde_json::{Value as Json, json};
 
-use crate::programs::{config, folder, program, run};
+use crate::programs::{config, config_of, folder, program, run};
 use crate::rules::alerts;
 
 /// Cases under one configuration.
@@ -17,6 +17,7 @@ struct File {
     text: &'static str,
     /// How often the rules are evaluated.
     interval: &'static str,
+    profiles: &'static [&'static str],
     sets: &'static [&'static str],
 }
 
@@ -24,6 +25,7 @@ const fn file(text: &'static str, interval: &'static str) -> File {
     File {
         text,
         interval,
+        profiles: &[],
         sets: &[],
     }
 }
@@ -32,22 +34,30 @@ const API: File = file(include_str!("alerts/api.yaml"), "1m");
 const AUTOSCALING: File = file(include_str!("alerts/autoscaling.yaml"), "1m");
 const BUDGET: File = file(include_str!("alerts/budget.yaml"), "5m");
 const CALM: File = file(include_str!("alerts/calm.yaml"), "5m");
+const FAST: File = File {
+    text: include_str!("alerts/fast.yaml"),
+    interval: "1s",
+    profiles: &["fast"],
+    sets: &[],
+};
 const QUEUE: File = file(include_str!("alerts/queue.yaml"), "1m");
 const REDIS: File = file(include_str!("alerts/redis.yaml"), "1m");
 const SLOW: File = File {
     text: include_str!("alerts/slow.yaml"),
     interval: "5m",
+    profiles: &[],
     sets: &["monitoring.rules.budget.windowSeconds=1200"],
 };
 const WATCH: File = file(include_str!("alerts/watch.yaml"), "1m");
 const WEBHOOK: File = file(include_str!("alerts/webhook.yaml"), "1m");
 const WORKERS: File = file(include_str!("alerts/workers.yaml"), "1m");
 
-const FILES: [File; 10] = [
+const FILES: [File; 11] = [
     API,
     AUTOSCALING,
     BUDGET,
     CALM,
+    FAST,
     QUEUE,
     REDIS,
     SLOW,
@@ -96,7 +106,7 @@ fn hold(file: &File) {
     let Some(promtool) = program("promtool") else {
         return;
     };
-    let config = config("kind", file.sets);
+    let config = config_of("kind", file.profiles, file.sets);
     let rules = monitoring::rules(&config).expect("rules");
     let mut tests = cases(file.text);
     for case in &mut tests {
@@ -137,6 +147,11 @@ fn autoscaling() {
 #[test]
 fn platforms_on_which_nothing_is_wrong() {
     hold(&CALM);
+}
+
+#[test]
+fn a_demonstration() {
+    hold(&FAST);
 }
 
 #[test]

@@ -11,8 +11,14 @@ use tempfile::TempDir;
 
 /// The merged configuration of an environment.
 pub(crate) fn config(env: &str, sets: &[&str]) -> Config {
+    config_of(env, &[], sets)
+}
+
+/// The same with profiles (`-f`) over it.
+pub(crate) fn config_of(env: &str, profiles: &[&str], sets: &[&str]) -> Config {
     let request = Request {
         env: env.into(),
+        files: profiles.iter().map(PathBuf::from).collect(),
         sets: sets
             .iter()
             .map(|set| SetArg::Value((*set).into()))
