@@ -17,11 +17,11 @@ pub const TEMPLATES: &[(&str, &str)] = &[
         "api.yaml.hbs",
         include_str!("../../../templates/api.yaml.hbs"),
     ),
-    ("egress.hbs", include_str!("../../../templates/egress.hbs")),
     (
         "dashboards.yaml.hbs",
         include_str!("../../../templates/dashboards.yaml.hbs"),
     ),
+    ("egress.hbs", include_str!("../../../templates/egress.hbs")),
     (
         "from-monitoring.hbs",
         include_str!("../../../templates/from-monitoring.hbs"),

@@ -46,6 +46,7 @@ async fn dashboards_are_the_same() {
             (format!("{}.json", it.name), json)
         })
         .collect();
+    assert!(told.len() > 3, "{:?}", told.keys());
     for program in helms() {
         for profile in PROFILES {
             let watched = Watched::new(&program, profile, &[]).await;
