@@ -14,5 +14,6 @@ pub mod settings;
 pub mod shutdown;
 mod startup;
 mod telemetry;
+mod trace;
 pub mod webhook;
 pub mod worker;

@@ -20,7 +20,12 @@ pub(crate) fn start(args: &LogArgs) -> Result<(), String> {
     };
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if json {
-        builder.json().flatten_event(true).try_init()
+        // The innermost span alone: that is the task whose handler speaks.
+        builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init()
     } else {
         builder.try_init()
     };

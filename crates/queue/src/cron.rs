@@ -68,7 +68,10 @@ impl CronEntry {
             slot_ms,
             fixed_bits(&("cron", queue.as_str(), &self.name, slot_ms)),
         );
-        (id, envelope::encode(&self.task(), slot_ms * 1000))
+        (
+            id,
+            envelope::encode(&self.task(), slot_ms * 1000, &format!("cron:{}", self.name)),
+        )
     }
 
     /// The slot after this one, given the server's time.

@@ -35,12 +35,15 @@ pub struct Task {
     pub result_ttl_s: u32,
     pub audit: Option<AuditTag>,
     pub traceparent: Option<String>,
+    pub tracestate: Option<String>,
+    /// Who stored it, where that was said.
+    pub accepted_by: Option<String>,
 }
 
-/// Writes the envelope; `now_us` is the server's time.
-pub(crate) fn encode(task: &NewTask, now_us: u64) -> String {
+/// Writes the envelope; `now_us` is the server's time, `by` is who stores it, or empty.
+pub(crate) fn encode(task: &NewTask, now_us: u64, by: &str) -> String {
     let payload = task.payload.get();
-    let mut text = String::with_capacity(payload.len() + task.kind.len() + 96);
+    let mut text = String::with_capacity(payload.len() + task.kind.len() + by.len() + 96);
     // Writing to a String cannot fail; the kind and the run are checked to need no escapes.
     text.push(char::from(b'0' + task.priority.level() as u8));
     for part in ["{\"t\":\"", &task.kind, "\""] {
@@ -75,6 +78,12 @@ pub(crate) fn encode(task: &NewTask, now_us: u64) -> String {
     }
     if let Some(trace) = &task.traceparent {
         let _ = write!(text, ",\"tp\":{}", serde_json::Value::from(trace.as_str()));
+        if let Some(state) = &task.tracestate {
+            let _ = write!(text, ",\"ts\":{}", serde_json::Value::from(state.as_str()));
+        }
+    }
+    if !by.is_empty() {
+        let _ = write!(text, ",\"o\":{}", serde_json::Value::from(by));
     }
     for part in [",\"p\":", payload, "}"] {
         text.push_str(part);
@@ -94,6 +103,8 @@ struct Stored<'a> {
     a: Option<(&'a str, u64)>,
     e: Option<u64>,
     tp: Option<String>,
+    ts: Option<String>,
+    o: Option<String>,
     p: Box<RawValue>,
 }
 
@@ -130,6 +141,8 @@ pub(crate) fn decode(id: TaskId, queue: &QueueName, envelope: &[u8], meta: &[u8]
             index,
         }),
         traceparent: stored.tp,
+        tracestate: stored.ts,
+        accepted_by: stored.o,
     })
 }
 
@@ -173,6 +186,7 @@ mod tests {
             "[A-Za-z0-9_.:/-]{1,128}",
             any::<String>(),
             proptest::option::of("[ -~]{0,128}"),
+            proptest::option::of("[ -~]{0,512}"),
         );
         let tag = proptest::option::of(("[A-Za-z0-9_-]{1,40}", any::<u64>()));
         (texts, times, 0..4_usize, tag, 4..400_u32).prop_map(
@@ -180,6 +194,7 @@ mod tests {
                 let payload =
                     RawValue::from_string(serde_json::to_string(&texts.1).unwrap()).unwrap();
                 let mut task = NewTask::new(texts.0, payload);
+                task.tracestate = texts.3.filter(|_| texts.2.is_some());
                 task.traceparent = texts.2;
                 task.expires_in_ms = times.0.map(u64::from);
                 task.timeout_ms = times.1.map(u64::from);
@@ -196,11 +211,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(task in task(), now_us in 1..2_000_000_000_000_000_u64, attempts in 0..9_u32) {
+        fn what_is_written_is_read(task in task(), now_us in 1..2_000_000_000_000_000_u64, attempts in 0..9_u32, by in "[ -~]{0,63}") {
             prop_assert!(task.check().is_ok());
             let id = TaskId::new(now_us / 1000);
             let meta = format!("{attempts}:2:no: such thing");
-            let back = decode(id, &QueueName::default(), encode(&task, now_us).as_bytes(), meta.as_bytes()).unwrap();
+            let back = decode(id, &QueueName::default(), encode(&task, now_us, &by).as_bytes(), meta.as_bytes()).unwrap();
             prop_assert_eq!((back.attempt, back.crashes), (attempts + 1, 2));
             prop_assert_eq!(back.payload.get(), task.payload.get());
             prop_assert_eq!(back.kind, task.kind);
@@ -212,6 +227,8 @@ mod tests {
             prop_assert_eq!(back.max_attempts, task.max_attempts);
             prop_assert_eq!(&back.audit, &task.audit);
             prop_assert_eq!(back.traceparent, task.traceparent);
+            prop_assert_eq!(back.tracestate, task.tracestate);
+            prop_assert_eq!(back.accepted_by.unwrap_or_default(), by);
         }
 
         #[test]

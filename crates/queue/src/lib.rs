@@ -32,7 +32,7 @@ mod view;
 pub use channel::Channel;
 pub use config::{BadHostPort, HostPort, RedisConfig, Secret, Tls, Topology};
 pub use consumer::{
-    Claimed, Consumer, ConsumerCounters, ConsumerOptions, Outcome, Retry, Ticket, Verdict,
+    Claimed, Consumer, ConsumerCounters, ConsumerOptions, Fate, Outcome, Retry, Ticket, Verdict,
 };
 pub use cron::{BadSchedule, CronEntry, Schedule};
 pub use envelope::Task;

@@ -19,6 +19,8 @@ use crate::task::{Durability, NewTask, When};
 /// How a producer batches and waits.
 #[derive(Debug, Clone)]
 pub struct ProducerOptions {
+    /// Who stores, e.g. the pod's name: kept with each task for people. Empty: nothing is kept.
+    pub name: String,
     /// Connections that store batches at the same time. WAIT blocks its connection, so one is too few.
     pub lanes: usize,
     /// Most tasks of one batch.
@@ -36,6 +38,7 @@ pub struct ProducerOptions {
 impl Default for ProducerOptions {
     fn default() -> Self {
         Self {
+            name: String::new(),
             lanes: 2,
             max_batch: 256,
             linger: Duration::ZERO,
@@ -60,6 +63,7 @@ pub struct Accepted {
 #[derive(Debug, Clone)]
 pub struct Producer {
     redis: Redis,
+    name: Arc<str>,
     queue: mpsc::Sender<Pending>,
     commit_timeout: Duration,
 }
@@ -79,6 +83,7 @@ impl Producer {
         }
         Self {
             redis: redis.clone(),
+            name: options.name.as_str().into(),
             queue,
             commit_timeout,
         }
@@ -150,7 +155,7 @@ impl Producer {
     ) -> (Pending, Receipt) {
         let now_us = self.redis.now_us();
         let id = TaskId::new(now_us / 1000);
-        let mut envelope = envelope::encode(task, now_us);
+        let mut envelope = envelope::encode(task, now_us, &self.name);
         let special = special(task).map(Box::new);
         if let Some(Special { delay_ms, .. }) = special.as_deref()
             && let (Some(delay_ms), Some(expires)) = (delay_ms, task.expires_in_ms)
@@ -160,7 +165,7 @@ impl Producer {
                 expires_in_ms: Some(expires + delay_ms),
                 ..task.clone()
             };
-            envelope = envelope::encode(&due, now_us);
+            envelope = envelope::encode(&due, now_us, &self.name);
         }
         let (answer, receipt) = oneshot::channel();
         let level = task.priority.level();
@@ -216,6 +221,7 @@ fn fingerprint(task: &NewTask) -> String {
         expires_in_ms: None,
         audit: None,
         traceparent: None,
+        tracestate: None,
         ..task.clone()
     };
     let rest = (
@@ -223,7 +229,10 @@ fn fingerprint(task: &NewTask) -> String {
         task.audit.as_ref().map(ToString::to_string),
         format!("{:?}", task.when),
     );
-    format!("{:032x}", fixed_bits(&(envelope::encode(&plain, 0), rest)))
+    format!(
+        "{:032x}",
+        fixed_bits(&(envelope::encode(&plain, 0, ""), rest))
+    )
 }
 
 /// The answer to come.

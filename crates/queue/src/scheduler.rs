@@ -141,6 +141,7 @@ impl Scheduler {
         self.redis.clock().observe(now_us);
         let moved = reply::number(fields.get(1))?.max(reply::number(fields.get(2))?);
         let cron = reply::array_at(fields, 4)?;
+        tell_reaped(reply::array_at(fields, 5)?);
         if !cron.is_empty() {
             fire(conn, queue, cron, now_us / 1000).await?;
         }
@@ -149,6 +150,25 @@ impl Scheduler {
             full: moved >= LIMIT || !cron.is_empty(),
             next_ms,
         })
+    }
+}
+
+/// Says which tasks lost their worker: the worker itself cannot any more.
+fn tell_reaped(told: &[Value]) {
+    for it in told.chunks_exact(4) {
+        let [worker, task_id, fate] = [0, 1, 2].map(|at| reply::text(it.get(at)));
+        let crashes = reply::number(it.get(3)).unwrap_or_default();
+        match fate.as_str() {
+            "dead" => {
+                tracing::error!(target: "task", task_id, worker, crashes, "dead: its workers died");
+            }
+            "cancelled" => {
+                tracing::info!(target: "task", task_id, worker, "cancelled: its worker died before it stopped");
+            }
+            _ => {
+                tracing::warn!(target: "task", task_id, worker, crashes, "its worker died: it is taken again")
+            }
+        }
     }
 }
 

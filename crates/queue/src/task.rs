@@ -136,6 +136,8 @@ pub struct NewTask {
     pub audit: Option<AuditTag>,
     /// W3C trace context, handed to the worker as it is.
     pub traceparent: Option<String>,
+    /// What tracing systems add to it; of no meaning without it.
+    pub tracestate: Option<String>,
 }
 
 impl NewTask {
@@ -154,6 +156,7 @@ impl NewTask {
             idempotency_key: None,
             audit: None,
             traceparent: None,
+            tracestate: None,
         }
     }
 
@@ -174,6 +177,10 @@ impl NewTask {
             .traceparent
             .as_ref()
             .is_none_or(|t| t.len() <= 128 && t.is_ascii());
+        let state_ok = self
+            .tracestate
+            .as_ref()
+            .is_none_or(|t| t.len() <= 512 && t.is_ascii());
         let checks = [
             (
                 kind_ok,
@@ -186,6 +193,11 @@ impl NewTask {
                 trace_ok,
                 "traceparent",
                 "must be at most 128 characters of ASCII",
+            ),
+            (
+                state_ok,
+                "tracestate",
+                "must be at most 512 characters of ASCII",
             ),
             (
                 (1..=1000).contains(&self.max_attempts),

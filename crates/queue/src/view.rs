@@ -92,8 +92,18 @@ pub struct TaskView {
     pub progress: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Box<RawValue>>,
+    /// Who runs it, or ran it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+    /// Who stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
+    /// W3C trace context that it was stored with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// When the last execution of an ended task began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +139,10 @@ struct ResultRecord {
     x: u64,
     #[serde(default)]
     n: u32,
+    b: Option<u64>,
+    w: Option<String>,
+    o: Option<String>,
+    tp: Option<String>,
     e: Option<String>,
     v: Option<Box<RawValue>>,
 }
@@ -150,6 +164,9 @@ impl TaskView {
             progress: None,
             result: None,
             worker: None,
+            accepted_by: None,
+            traceparent: None,
+            started_ms: None,
             due_ms: None,
             finished_ms: None,
         }
@@ -170,6 +187,7 @@ impl TaskView {
         if let Some(task) = envelope::decode(id, queue, envelope, b"") {
             (view.kind, view.payload) = (Some(task.kind), Some(task.payload));
             (view.priority, view.max_attempts) = (Some(task.priority), Some(task.max_attempts));
+            (view.accepted_by, view.traceparent) = (task.accepted_by, task.traceparent);
         }
         view
     }
@@ -238,6 +256,8 @@ impl TaskView {
             .n
             .saturating_sub(u32::from(record.s == TaskState::Done));
         (view.error, view.result, view.finished_ms) = (record.e, record.v, Some(record.f));
+        (view.started_ms, view.worker) = (record.b, record.w);
+        (view.accepted_by, view.traceparent) = (record.o, record.tp);
         Some(view)
     }
 }

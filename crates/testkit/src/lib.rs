@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod charts;
+mod collector;
 mod containerd;
 mod engines;
 mod flood;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use alertmanager::Alertmanager;
 pub use charts::{Asked, ChartServer, Fault, packed_chart};
+pub use collector::{Collector, OtlpRequest};
 pub use containerd::Containerd;
 pub use engines::{DockerEngine, PodmanStorage};
 pub use flood::flood;

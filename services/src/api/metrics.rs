@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use super::redis_watch::RedisGauges;
 use crate::metrics::{DestinationLabel, HistogramFamily, PerQueue, QueueGauges, latency};
+use crate::trace::TraceMetrics;
 
 /// Labels of OpenTelemetry's HTTP server metrics; the route is a template, never a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +43,7 @@ pub struct ApiMetrics {
     pub refused: Family<RefusedLabel, Counter>,
     pub duplicates: Counter,
     pub enqueue_seconds: Histogram,
+    pub(crate) traces: TraceMetrics,
     requests: HistogramFamily<RequestLabels>,
     accepted: Histogram,
     active: Gauge,
@@ -93,6 +95,8 @@ impl Default for ApiMetrics {
         queues.register(r);
         let redis = RedisGauges::default();
         redis.register(r);
+        let traces = TraceMetrics::default();
+        traces.register(r);
         let accepted = requests.get_or_create_owned(&RequestLabels {
             http_request_method: "POST",
             http_route: "/v1/tasks".to_owned(),
@@ -107,6 +111,7 @@ impl Default for ApiMetrics {
             refused,
             duplicates,
             enqueue_seconds,
+            traces,
             requests,
             accepted,
             active,
@@ -139,7 +144,7 @@ impl ApiMetrics {
 }
 
 /// Clients may send any method; the label takes the known ones.
-fn method_name(method: &Method) -> &'static str {
+pub(super) fn method_name(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "POST" => "POST",

@@ -19,6 +19,7 @@ mod schedule;
 mod state;
 mod submit;
 mod tasks;
+pub(crate) mod trace;
 mod views;
 mod wire;
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::metrics::ApiMetrics;
 use super::redis_watch;
 use super::router::{admin, answer, app};
 use super::state::ApiState;
@@ -21,6 +22,7 @@ use crate::serve::{AnswerBody, ConnectionLimits, Server};
 use crate::settings::{ApiArgs, ApiSettings};
 use crate::shutdown::Shutdown;
 use crate::startup;
+use crate::trace::Exporter;
 
 /// What is kept back of the grace period for the end of the process itself.
 const RESERVE: Duration = Duration::from_millis(500);
@@ -45,7 +47,10 @@ pub async fn run(
     bound: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<(), String> {
     let redis = Redis::start(settings.redis.clone()).map_err(|e| startup::chain(&e))?;
-    let state = ApiState::new(settings.clone(), redis, shutdown.clone());
+    let metrics = ApiMetrics::default();
+    let (tracer, exporter) =
+        Exporter::start(settings.trace.as_ref(), &settings.pod_name, &metrics.traces)?;
+    let state = ApiState::new(settings.clone(), redis, shutdown.clone(), metrics, tracer);
     let (api, metrics) = listen(&state)?;
     let addresses = (api.address(), metrics.address());
     let (Ok(at), Ok(metrics_at)) = addresses else {
@@ -73,6 +78,7 @@ pub async fn run(
     });
     let in_time = stop(&settings, &state, serving).await;
     background.cancel();
+    exporter.flush(RESERVE / 2).await;
     // The scraper may be on a kept-alive connection; its last answer does not matter.
     drop(timeout(RESERVE / 2, serving_metrics).await);
     if in_time {

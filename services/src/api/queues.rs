@@ -4,7 +4,7 @@
 
 use axum::extract::{Request, State};
 use http::StatusCode;
-use kedactl_queue::RateLimit;
+use kedactl_queue::{QueueName, RateLimit, TaskId};
 
 use super::params::Params;
 use super::problem::Problem;
@@ -13,6 +13,7 @@ use super::views::{
     Answer, AuditBody, Count, QueueBody, Queues, RateLimitBody, Tasks, failed, json,
 };
 use super::{body, parse};
+use crate::events::TaskSteered;
 
 /// Most entries of one page.
 const PAGE: u64 = 1000;
@@ -165,13 +166,9 @@ pub(crate) async fn dead_retry_all(State(state): State<ApiState>, params: Params
 pub(crate) async fn dead_retry(State(state): State<ApiState>, params: Params) -> Answer {
     params.only(&[])?;
     let (queue, id) = (params.queue()?, params.id()?);
-    touched(
-        state
-            .inspector
-            .dead_retry(&queue, Some(id))
-            .await
-            .map_err(|e| failed(&e))?,
-    )
+    let count = state.inspector.dead_retry(&queue, Some(id)).await;
+    let count = count.map_err(|e| failed(&e))?;
+    touched(count, &queue, id, "put back from the dead letters")
 }
 
 /// Drop one dead letter
@@ -182,21 +179,18 @@ pub(crate) async fn dead_retry(State(state): State<ApiState>, params: Params) ->
 pub(crate) async fn dead_remove(State(state): State<ApiState>, params: Params) -> Answer {
     params.only(&[])?;
     let (queue, id) = (params.queue()?, params.id()?);
-    touched(
-        state
-            .inspector
-            .dead_purge(&queue, Some(id))
-            .await
-            .map_err(|e| failed(&e))?,
-    )
+    let count = state.inspector.dead_purge(&queue, Some(id)).await;
+    let count = count.map_err(|e| failed(&e))?;
+    touched(count, &queue, id, "dropped from the dead letters")
 }
 
-fn touched(count: u64) -> Answer {
+fn touched(count: u64, queue: &QueueName, id: TaskId, how: &'static str) -> Answer {
     if count == 0 {
-        Err(Problem::not_found("dead letter"))
-    } else {
-        Ok(json(&Count { count }))
+        return Err(Problem::not_found("dead letter"));
     }
+    let queue = queue.as_str();
+    TaskSteered { queue, id, how }.emit();
+    Ok(json(&Count { count }))
 }
 
 /// Limit the rate at which tasks are taken

@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::{auth, pages, queues, schedule, submit, tasks};
+use super::{auth, pages, queues, schedule, submit, tasks, trace};
 use crate::serve::AnswerBody;
 
 /// Returns the routes of the API port.
@@ -91,6 +91,8 @@ pub(super) async fn answer(
 ) -> http::Response<AnswerBody> {
     let started = Instant::now();
     let method = request.method().clone();
+    let mut request = request;
+    let mut span = trace::begin(&state.tracer, &mut request);
     let entered = state.enter();
     let (mut response, route) = match &entered {
         // Probes must get through when the house is full: a full house is alive.
@@ -104,6 +106,9 @@ pub(super) async fn answer(
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(span) = &mut span {
+        trace::end(span, &method, route.name(), response.status());
     }
     state
         .metrics
@@ -139,7 +144,7 @@ async fn dispatch(
         // Pinned where it stands: what moves is copied, and this is the largest part of a request.
         let answering = pin!(async {
             auth::check(&parts.headers, &state.settings.tokens)?;
-            submit::one(state, &parts.headers, body).await
+            submit::one(state, &parts, body).await
         });
         return (in_time(state, answering).await, Route::Submit);
     }

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use crate::health::Health;
 use crate::settings::ApiSettings;
 use crate::shutdown::Shutdown;
+use crate::trace::Tracer;
 
 /// Shared by all requests; clones share.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub struct Inner {
     pub producer: Producer,
     pub inspector: Inspector,
     pub metrics: ApiMetrics,
+    pub(crate) tracer: Tracer,
     pub health: Health,
     pub shutdown: Shutdown,
     pub open: Arc<AtomicUsize>,
@@ -47,8 +49,15 @@ impl std::ops::Deref for ApiState {
 
 impl ApiState {
     /// Joins the parts; nothing is sent to Redis yet.
-    pub fn new(settings: ApiSettings, redis: Redis, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        settings: ApiSettings,
+        redis: Redis,
+        shutdown: Shutdown,
+        metrics: ApiMetrics,
+        tracer: Tracer,
+    ) -> Self {
         let options = ProducerOptions {
+            name: settings.pod_name.clone(),
             lanes: settings.lanes,
             max_batch: settings.commit_tasks,
             linger: settings.linger,
@@ -59,7 +68,8 @@ impl ApiState {
             producer: Producer::new(&redis, options),
             inspector: Inspector::new(&redis),
             health: Health::default(),
-            metrics: ApiMetrics::default(),
+            metrics,
+            tracer,
             open: Arc::default(),
             queues_read: tokio::sync::Mutex::default(),
             scraped: tokio::sync::Notify::new(),

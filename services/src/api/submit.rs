@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Body;
 use kedactl_queue::{
@@ -21,21 +22,24 @@ use super::fields::{MAX_KEY, printable};
 use super::parse;
 use super::problem::Problem;
 use super::state::ApiState;
+use super::trace;
 use super::wire::{Accepted, TaskBody, Text};
 use crate::events::{TasksAccepted, TasksRefused};
+use crate::trace::{Span, TraceContext};
 
 static NULL: LazyLock<Box<RawValue>> = LazyLock::new(|| RawValue::NULL.to_owned());
 
 /// Accepts one task.
 pub(super) async fn one<B, A>(
     state: &ApiState,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: B,
 ) -> Result<Response<A>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
     A: From<Bytes>,
 {
+    let headers = &parts.headers;
     if body::shape(headers)? == Shape::Lines {
         return Err(Problem::field(
             "@content-type",
@@ -49,18 +53,23 @@ where
     if let Some(key) = key_of(headers)? {
         wire.idempotency_key = Some(Text(Cow::Borrowed(key)));
     }
-    let (queue, task) = build(state, &wire)?;
+    let (queue, mut task) = build(state, &wire)?;
     let durability = state.durability(&queue);
     drop(wire);
+    let here = parts.extensions.get::<TraceContext>();
+    let tasks = std::slice::from_mut(&mut task);
+    let mut span = trace::send(&state.tracer, here, &queue, tasks);
     let started = Instant::now();
     match state.producer.enqueue(&queue, durability, task).await {
         Ok(stored) => {
-            let duplicates = u64::from(stored.duplicate);
+            if let Some(span) = &mut span {
+                span.set("messaging.message.id", || stored.id.to_string());
+            }
             let took = started.elapsed();
             TasksAccepted {
                 queue: queue.as_str(),
-                count: 1,
-                duplicates,
+                stored: &[stored],
+                trace: span.as_ref().map(Span::context).or(here),
                 took,
             }
             .emit(&state.metrics);
@@ -68,7 +77,7 @@ where
             view(&stored, &queue, durability).write(&mut text);
             Ok(accepted(text))
         }
-        Err(error) => Err(refused(state, &queue, 1, &error)),
+        Err(error) => Err(refused(state, &queue, 1, span.as_mut(), &error)),
     }
 }
 
@@ -97,13 +106,14 @@ impl BatchAnswer<'_> {
 /// Accepts many tasks; either each is stored, or the answer is an error and resending with the same keys is safe.
 pub(super) async fn batch<B, A>(
     state: &ApiState,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: B,
 ) -> Result<Response<A>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
     A: From<Bytes>,
 {
+    let headers = &parts.headers;
     let shape = body::shape(headers)?;
     if headers.contains_key("idempotency-key") {
         let detail = "one key cannot stand for many tasks; give each its `idempotency_key`";
@@ -123,12 +133,13 @@ where
         built.push(build(state, wire)?);
     }
     drop(wires);
-    store(state, built).await
+    store(state, parts.extensions.get::<TraceContext>(), built).await
 }
 
 /// Enqueues by queue, and answers in the order of the request.
 async fn store<A: From<Bytes>>(
     state: &ApiState,
+    here: Option<&TraceContext>,
     built: Vec<(QueueName, NewTask)>,
 ) -> Result<Response<A>, Problem> {
     let total = built.len();
@@ -146,29 +157,30 @@ async fn store<A: From<Bytes>>(
     for (at, (queue, indexes, tasks)) in groups.iter_mut().enumerate() {
         let durability = state.durability(queue);
         let count = tasks.len() as u64;
+        let mut span = trace::send(&state.tracer, here, queue, tasks);
         let started = Instant::now();
         let results = state
             .producer
             .enqueue_many(queue, durability, std::mem::take(tasks))
             .await;
-        let mut duplicates = 0;
+        let mut all = Vec::with_capacity(results.len());
         for (index, result) in indexes.iter().zip(results) {
             let stored = result.map_err(|error| {
-                let problem = refused(state, queue, count, &error);
+                let problem = refused(state, queue, count, span.as_mut(), &error);
                 if problem.status().is_client_error() {
                     problem.at(format!("/{index}"))
                 } else {
                     problem
                 }
             })?;
-            duplicates += u64::from(stored.duplicate);
+            all.push(stored);
             answers[*index] = Some((at, stored));
         }
         let took = started.elapsed();
         TasksAccepted {
             queue: queue.as_str(),
-            count,
-            duplicates,
+            stored: &all,
+            trace: span.as_ref().map(Span::context).or(here),
             took,
         }
         .emit(&state.metrics);
@@ -270,7 +282,13 @@ fn accepted<A: From<Bytes>>(json: String) -> Response<A> {
     response
 }
 
-fn refused(state: &ApiState, queue: &QueueName, count: u64, error: &EnqueueError) -> Problem {
+fn refused(
+    state: &ApiState,
+    queue: &QueueName,
+    count: u64,
+    span: Option<&mut Span>,
+    error: &EnqueueError,
+) -> Problem {
     let (cause, problem) = match error {
         EnqueueError::Unavailable { .. } => (
             "unavailable",
@@ -306,8 +324,12 @@ fn refused(state: &ApiState, queue: &QueueName, count: u64, error: &EnqueueError
         queue: queue.as_str(),
         cause,
         count,
+        trace: span.as_ref().map(|it| it.context()),
         error,
     }
     .emit(&state.metrics);
+    if let Some(span) = span {
+        span.fail(cause, &error.to_string());
+    }
     problem
 }

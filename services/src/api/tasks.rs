@@ -15,13 +15,16 @@ use super::state::ApiState;
 use super::submit;
 use super::views::{Answer, Cancelled, TaskIn, TaskSchema, failed, json};
 use super::wire::{Accepted, NewTaskSchema};
+use crate::events::TaskSteered;
 
 /// Enqueue a task
 ///
 /// A 202 means that the task is stored as durably as `durability` says. After a 503, or no answer at all, the task may
 /// or may not be stored: send it again with the same `Idempotency-Key`, and it is there once.
 #[utoipa::path(post, path = "/v1/tasks", tag = "tasks", request_body = NewTaskSchema,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters; a second task with the same key within 24 h is answered with the first one's id")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters; a second task with the same key within 24 h is answered with the first one's id"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context, which the handler gets; one that is not valid is ignored"),
+        ("tracestate" = Option<String>, Header, description = "what goes with it")),
     responses(
         (status = 202, description = "stored", body = Accepted),
         (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
@@ -33,7 +36,7 @@ use super::wire::{Accepted, NewTaskSchema};
         (status = 503, description = "not stored durably now; resend with the same key", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn submit_one(State(state): State<ApiState>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    submit::one(&state, &parts.headers, body).await
+    submit::one(&state, &parts, body).await
 }
 
 /// Enqueue many tasks
@@ -48,7 +51,7 @@ pub(crate) async fn submit_one(State(state): State<ApiState>, request: Request) 
         (status = 503, description = "not all are stored durably; resend with the same keys", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn submit_batch(State(state): State<ApiState>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
-    submit::batch(&state, &parts.headers, body).await
+    submit::batch(&state, &parts, body).await
 }
 
 /// Look at a task
@@ -127,8 +130,12 @@ pub(crate) async fn cancel(State(state): State<ApiState>, params: Params) -> Ans
             .map_err(|e| failed(&e))?
         {
             Cancel::NotFound => {}
-            Cancel::Removed => return Ok(json(&Cancelled { outcome: "removed" })),
+            Cancel::Removed => {
+                steered(queue, id, "cancelled before it ran");
+                return Ok(json(&Cancelled { outcome: "removed" }));
+            }
             Cancel::Requested => {
+                steered(queue, id, "asked to stop while it runs");
                 let mut response: Response = json(&Cancelled {
                     outcome: "requested",
                 });
@@ -145,6 +152,11 @@ pub(crate) async fn cancel(State(state): State<ApiState>, params: Params) -> Ans
     }
     let title = "the task has ended already";
     Err(Problem::new(StatusCode::CONFLICT, "already-ended", title).at("{id}"))
+}
+
+fn steered(queue: &QueueName, id: TaskId, how: &'static str) {
+    let queue = queue.as_str();
+    TaskSteered { queue, id, how }.emit();
 }
 
 /// Returns where to look: the queue that was named, or the default one and then every other.

@@ -75,8 +75,14 @@ pub(crate) struct TaskSchema {
     /// What the handler returned, while it is kept.
     #[schema(value_type = Option<Object>)]
     result: Option<()>,
-    /// Who runs it.
+    /// Who runs it, or ran it last.
     worker: Option<String>,
+    /// Which API process stored it, or `cron:` and the name of the schedule.
+    accepted_by: Option<String>,
+    /// W3C trace context that it was stored with.
+    traceparent: Option<String>,
+    /// When the last attempt of an ended task began, milliseconds since 1970.
+    started_ms: Option<u64>,
     /// When a delayed task becomes due, milliseconds since 1970.
     due_ms: Option<u64>,
     /// When it ended, milliseconds since 1970.

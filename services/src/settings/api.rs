@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use kedactl_queue::{Durability, QueueName, RedisConfig};
 
-use super::{LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, serving};
+use super::{
+    LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, TraceArgs, TraceSettings, serving,
+};
 
 /// Accepts tasks over HTTP and stores them in Redis.
 ///
@@ -72,6 +74,8 @@ pub struct ApiArgs {
     pub enqueue: EnqueueArgs,
     #[command(flatten)]
     pub redis: RedisArgs,
+    #[command(flatten)]
+    pub trace: TraceArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -239,6 +243,9 @@ pub struct ApiSettings {
     pub linger: Duration,
     pub replica_timeout: Duration,
     pub redis: RedisConfig,
+    pub pod_name: String,
+    /// Nothing: no traces.
+    pub trace: Option<TraceSettings>,
     pub log: LogArgs,
 }
 
@@ -261,6 +268,7 @@ impl ApiArgs {
         let tokens = self.tokens(&mut p);
         let limits = self.limits.resolve(&mut p);
         let redis = self.redis.resolve(&mut p);
+        let trace = self.trace.resolve("kedactl-api", &mut p);
         let lanes = p.number("lanes", &self.enqueue.lanes, 1..=16) as usize;
         let commit_tasks = p.number("commit-tasks", &self.enqueue.commit_tasks, 1..=2000) as usize;
         let linger = p.number("linger-us", &self.enqueue.linger_us, 0..=1_000_000);
@@ -287,6 +295,8 @@ impl ApiArgs {
                 linger: Duration::from_micros(linger),
                 replica_timeout,
                 redis: redis?,
+                pod_name: serving.pod_name,
+                trace,
                 log: self.log.clone(),
             })
         })();

@@ -6,6 +6,7 @@ mod api;
 mod problems;
 mod redis;
 mod serving;
+mod tracing;
 mod webhook;
 mod worker;
 
@@ -13,6 +14,8 @@ pub use api::{ApiArgs, ApiSettings, Limits};
 pub use problems::{Problems, SettingProblem, SettingsError};
 pub use redis::RedisArgs;
 pub use serving::ServingArgs;
+pub(crate) use tracing::Protocol;
+pub use tracing::{TraceArgs, TraceSettings};
 pub use webhook::{WebhookArgs, WebhookSettings};
 pub use worker::{HandlerSettings, WorkerArgs, WorkerSettings};
 
@@ -29,7 +32,7 @@ pub const EXIT_CONFIG: u8 = 65;
 /// How the process logs; shared by both binaries.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
-    /// What to log: a level, or directives such as `info,kedactl_queue=debug`
+    /// What to log: a level, or directives such as `info,task=debug`, which tells every step of every task
     #[arg(
         long,
         env = "KEDACTL_LOG",

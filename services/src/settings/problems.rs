@@ -20,7 +20,12 @@ pub struct SettingProblem {
 impl fmt::Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let env = self.setting.to_uppercase().replace('-', "_");
-        write!(f, "`--{}` (KEDACTL_{env}): {}", self.setting, self.problem)
+        let prefix = if env.starts_with("OTEL_") {
+            ""
+        } else {
+            "KEDACTL_"
+        };
+        write!(f, "`--{}` ({prefix}{env}): {}", self.setting, self.problem)
     }
 }
 

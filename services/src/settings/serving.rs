@@ -34,15 +34,19 @@ pub struct ServingArgs {
         value_name = "MS"
     )]
     pub lame_duck_ms: String,
+    /// Name of this process in records and traces [default: the host's]
+    #[arg(long, env = "KEDACTL_POD_NAME", value_name = "NAME")]
+    pub pod_name: Option<String>,
 }
 
 /// The same, checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Serving {
     pub(super) listen: SocketAddr,
     pub(super) metrics_listen: SocketAddr,
     pub(super) grace: Duration,
     pub(super) lame_duck: Duration,
+    pub(super) pod_name: String,
 }
 
 impl ServingArgs {
@@ -58,7 +62,14 @@ impl ServingArgs {
         if lame_duck >= grace {
             p.add("lame-duck-ms", "must be shorter than `--grace-seconds`");
         }
+        let host = || {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+        };
         Serving {
+            pod_name: self.pod_name.clone().unwrap_or_else(host),
             listen,
             metrics_listen,
             grace,

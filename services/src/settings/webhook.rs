@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use kedactl_queue::{RedisConfig, Secret};
 
-use super::{LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, serving};
+use super::{
+    LogArgs, Problems, RedisArgs, ServingArgs, SettingsError, TraceArgs, TraceSettings, serving,
+};
 
 /// Takes Alertmanager's notifications, keeps them in Redis, and shows them in Telegram.
 ///
@@ -113,6 +115,8 @@ pub struct WebhookArgs {
     #[command(flatten)]
     pub redis: RedisArgs,
     #[command(flatten)]
+    pub trace: TraceArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -140,6 +144,9 @@ pub struct WebhookSettings {
     pub grace: Duration,
     pub lame_duck: Duration,
     pub redis: RedisConfig,
+    pub pod_name: String,
+    /// Nothing: no traces.
+    pub trace: Option<TraceSettings>,
 }
 
 impl WebhookArgs {
@@ -176,6 +183,7 @@ impl WebhookArgs {
         let most = p.number("max-body-bytes", &self.max_body_bytes, 1024..=64 << 20);
         let body_timeout = p.millis("body-timeout-ms", &self.body_timeout_ms, 10..=600_000);
         let redis = self.redis.resolve(&mut p);
+        let trace = self.trace.resolve("kedactl-webhook", &mut p);
         let settings = (|| {
             Some(WebhookSettings {
                 listen: serving.listen,
@@ -197,6 +205,8 @@ impl WebhookArgs {
                 grace: serving.grace,
                 lame_duck: serving.lame_duck,
                 redis: redis?,
+                pod_name: serving.pod_name,
+                trace,
             })
         })();
         p.finish(settings)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kedactl_queue::{QueueName, RedisConfig};
 
-use super::{LogArgs, Problems, RedisArgs, SettingsError};
+use super::{LogArgs, Problems, RedisArgs, SettingsError, TraceArgs, TraceSettings};
 
 /// Takes tasks from Redis and runs them.
 ///
@@ -78,6 +78,8 @@ pub struct WorkerArgs {
     #[command(flatten)]
     pub redis: RedisArgs,
     #[command(flatten)]
+    pub trace: TraceArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -125,6 +127,8 @@ pub struct WorkerSettings {
     pub pod_name: String,
     pub handlers: HandlerSettings,
     pub redis: RedisConfig,
+    /// Nothing: no traces.
+    pub trace: Option<TraceSettings>,
     pub log: LogArgs,
 }
 
@@ -149,6 +153,7 @@ impl WorkerArgs {
         let lease = p.millis("lease-ms", &self.lease_ms, 500..=600_000);
         let handlers = self.handlers.resolve(&mut p);
         let redis = self.redis.resolve(&mut p);
+        let trace = self.trace.resolve("kedactl-worker", &mut p);
         let settings = redis.map(|redis| WorkerSettings {
             queues,
             concurrency,
@@ -159,6 +164,7 @@ impl WorkerArgs {
             pod_name: self.pod_name.clone(),
             handlers,
             redis,
+            trace,
             log: self.log.clone(),
         });
         p.finish(settings)

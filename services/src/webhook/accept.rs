@@ -6,14 +6,15 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse as _, Response};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use kedactl_alerts::{Key, Notification, Status};
-use kedactl_outbox::{Entry, State as Shown};
+use kedactl_outbox::{Entry, GroupId, State as Shown};
 use serde_json::json;
 
 use super::notice::{self, Dropped};
 use super::state::State;
-use crate::api::{Problem, auth, body, parse};
+use crate::api::{Problem, auth, body, parse, trace};
+use crate::trace::TraceContext;
 
 /// Deepest JSON that is read.
 const DEEPEST: usize = 64;
@@ -21,13 +22,17 @@ const DEEPEST: usize = 64;
 pub(super) async fn post(
     Shared(state): Shared<State>,
     Path(route): Path<String>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Response {
+    let mut span = trace::begin(&state.tracer, &mut request);
     let answer = match accept(&state, &route, request).await {
         Ok(answer) => answer,
         Err(problem) => problem.into_response(),
     };
     state.metrics.answered(answer.status());
+    if let Some(span) = &mut span {
+        trace::end(span, &Method::POST, "/v1/alerts/{route}", answer.status());
+    }
     answer
 }
 
@@ -95,11 +100,34 @@ async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Re
         stale: is_stale(&notification, state),
         state: Shown::Alerts(Box::new(notification)),
     };
+    let trace_id = parts.extensions.get::<TraceContext>();
+    let trace_id = trace_id.map(|it| tracing::field::display(it.trace_id()));
+    let group = entry.group.clone();
+    let groups = || {
+        let ids = known
+            .chats
+            .iter()
+            .map(|it| GroupId::new(*it, &group).to_string());
+        ids.collect::<Vec<_>>().join(" ")
+    };
     let accepted = state.outbox.accept(entry).await.map_err(|error| {
-        tracing::warn!(route, error = crate::startup::chain(&error), "not kept");
+        tracing::warn!(
+            trace_id,
+            route,
+            groups = groups(),
+            error = crate::startup::chain(&error),
+            "not kept"
+        );
         Problem::unavailable("not-kept", "the notification could not be kept")
     })?;
     state.news.notify_one();
+    tracing::debug!(
+        trace_id,
+        route,
+        groups = groups(),
+        duplicate = accepted.duplicate,
+        "accepted"
+    );
     let answer = json!({"duplicate": accepted.duplicate, "groups": accepted.updated});
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::notice;
 use super::state::State;
+use super::trace;
 
 /// A call that is over may take so long to be reported before its sender is thought dead.
 const TO_REPORT: Duration = Duration::from_secs(5);
@@ -94,7 +95,10 @@ async fn shown(state: &State, work: &Work) -> Outcome {
     if let Some(button) = work.button.as_deref().filter(|_| state.routes.buttons()) {
         call = call.with_buttons(&buttons(button, state.alertmanager.is_some()));
     }
-    match state.bot.call(&call).await {
+    let mut span = trace::call(state, work, &call);
+    let answer = state.bot.call(&call).await;
+    trace::answered(span.as_mut(), &answer);
+    match answer {
         Answer::Done { message } => Outcome::Done(Some(message)),
         Answer::Unchanged => Outcome::Done(None),
         Answer::Gone => Outcome::Gone,

@@ -12,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::trace::TraceMetrics;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ClassLabel {
     class: &'static str,
@@ -40,6 +42,7 @@ pub(super) struct WebhookMetrics {
     closed_chats: Gauge,
     oldest: Gauge<f64, AtomicU64>,
     events: Family<EventLabel, Counter>,
+    pub(super) traces: TraceMetrics,
 }
 
 impl Default for WebhookMetrics {
@@ -55,8 +58,10 @@ impl Default for WebhookMetrics {
             closed_chats: Gauge::default(),
             oldest: Gauge::default(),
             events: Family::default(),
+            traces: TraceMetrics::default(),
         };
         let mut r = Registry::default();
+        it.traces.register(&mut r);
         r.register(
             "kedactl_webhook_answers",
             "Answers to posts by class of status",

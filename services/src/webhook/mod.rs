@@ -14,6 +14,7 @@ mod process;
 mod ready;
 mod routes;
 mod state;
+mod trace;
 
 pub use process::{main, run};
 pub use routes::{Route, Routes};

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::alertmanager::Alertmanager;
 use super::bot::Bot;
+use super::metrics::WebhookMetrics;
 use super::routes::Routes;
 use super::state::State;
 use super::{accept, deliver, pages, press, ready};
@@ -25,6 +26,7 @@ use crate::serve::{ConnectionLimits, Server};
 use crate::settings::{WebhookArgs, WebhookSettings};
 use crate::shutdown::Shutdown;
 use crate::startup;
+use crate::trace::Exporter;
 
 /// What is kept back of the grace period for the end of the process itself.
 const RESERVE: Duration = Duration::from_millis(500);
@@ -81,7 +83,22 @@ pub async fn run(
     bound(at, metrics_at);
     let senders = settings.senders;
     let (grace, lame_duck) = (settings.grace, settings.lame_duck);
-    let state = State::new(settings, routes, redis, bot, alertmanager, shutdown.clone());
+    let metrics_kept = WebhookMetrics::default();
+    let (tracer, exporter) = Exporter::start(
+        settings.trace.as_ref(),
+        &settings.pod_name,
+        &metrics_kept.traces,
+    )?;
+    let state = State::new(
+        settings,
+        routes,
+        redis,
+        bot,
+        alertmanager,
+        shutdown.clone(),
+        metrics_kept,
+        tracer,
+    );
 
     let background = CancellationToken::new();
     let _ends_background = background.clone().drop_guard();
@@ -112,6 +129,7 @@ pub async fn run(
     });
     let in_time = ended.await.is_ok();
     background.cancel();
+    exporter.flush(RESERVE / 2).await;
     drop(timeout(RESERVE / 2, serving_metrics).await);
     if in_time {
         Ok(())

@@ -16,6 +16,7 @@ use super::routes::Routes;
 use crate::health::Health;
 use crate::settings::WebhookSettings;
 use crate::shutdown::Shutdown;
+use crate::trace::Tracer;
 
 /// Shared by all.
 #[derive(Debug, Clone)]
@@ -36,9 +37,14 @@ pub(super) struct Inner {
     /// Something was accepted: whoever sends may look.
     pub(super) news: Notify,
     pub(super) metrics: WebhookMetrics,
+    pub(super) tracer: Tracer,
 }
 
 impl State {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the state, named once"
+    )]
     pub(super) fn new(
         settings: WebhookSettings,
         routes: Routes,
@@ -46,6 +52,8 @@ impl State {
         bot: Bot,
         alertmanager: Option<Alertmanager>,
         shutdown: Shutdown,
+        metrics: WebhookMetrics,
+        tracer: Tracer,
     ) -> Self {
         let options = OutboxOptions {
             known_for: settings.known_for,
@@ -63,7 +71,8 @@ impl State {
             ready: Readiness::default(),
             shutdown,
             news: Notify::new(),
-            metrics: WebhookMetrics::default(),
+            metrics,
+            tracer,
         }))
     }
 }

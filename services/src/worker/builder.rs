@@ -30,6 +30,9 @@ pub enum WorkerError {
         #[source]
         source: std::io::Error,
     },
+    /// Settings of traces that cannot work.
+    #[error("{0}")]
+    Traces(String),
     /// Redis settings that cannot work.
     #[error("cannot use redis")]
     Queue(#[from] QueueError),

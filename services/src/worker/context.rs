@@ -11,6 +11,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::trace::TraceContext;
+
 /// Progress on its way to Redis.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -30,6 +32,8 @@ pub(crate) struct Facts {
     pub(crate) kind: String,
     pub(crate) attempt: u32,
     pub(crate) crashes: u32,
+    /// What the handler's own calls follow; nothing where nobody traces.
+    pub(crate) trace: Option<TraceContext>,
     pub(crate) traceparent: Option<String>,
     pub(crate) deadline: Instant,
     pub(crate) cancel: CancellationToken,
@@ -62,9 +66,15 @@ impl Context {
         self.0.crashes
     }
 
-    /// Returns the W3C trace context of whoever enqueued the task.
+    /// Returns the W3C trace context to send with requests to others: this attempt's where the worker sends traces, else that
+    /// of whoever enqueued the task.
     pub fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()
+    }
+
+    /// Returns the `tracestate` that goes with [`Self::traceparent`].
+    pub fn tracestate(&self) -> Option<&str> {
+        self.0.trace.as_ref()?.tracestate()
     }
 
     /// Returns when the attempt is cut off.
@@ -94,7 +104,7 @@ impl Context {
             value,
         };
         if self.0.progress.try_send(progress).is_err() {
-            tracing::debug!(id = %self.id(), "skipped a progress value");
+            tracing::debug!(target: "task", task_id = %self.id(), "skipped a progress value");
         }
     }
 }

@@ -17,7 +17,9 @@ use super::context::{Context, Facts, Progress};
 use super::handler::{Failure, Then};
 use super::metrics::WorkerMetrics;
 use super::slots::{Ended, Job, Report, Slots};
-use crate::events::{AttemptEnded, SlotLost};
+use super::trace;
+use crate::events::{AttemptEnded, AttemptStarted, SlotLost};
+use crate::trace::{Span, TraceContext, Tracer};
 
 /// How long after its time limit a handler may take to give its thread back.
 const OVERDUE: Duration = Duration::from_secs(2);
@@ -31,6 +33,7 @@ struct Attempt {
     started: Instant,
     /// Reported as timed out although its thread has not come back.
     lost: bool,
+    span: Option<Span>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -40,6 +43,7 @@ pub(crate) struct Ledger {
     slots: Slots,
     consumer: Consumer,
     metrics: Arc<WorkerMetrics>,
+    tracer: Tracer,
     progress: Sender<Progress>,
     time_limit: Duration,
     attempts: HashMap<u64, Attempt>,
@@ -52,6 +56,7 @@ impl Ledger {
         slots: Slots,
         consumer: Consumer,
         metrics: Arc<WorkerMetrics>,
+        tracer: Tracer,
         progress: Sender<Progress>,
         time_limit: Duration,
     ) -> Self {
@@ -61,6 +66,7 @@ impl Ledger {
             slots,
             consumer,
             metrics,
+            tracer,
             progress,
             time_limit,
             attempts,
@@ -76,7 +82,17 @@ impl Ledger {
     /// Gives a claimed task to a slot; a type without a handler fails, as another worker may know it.
     pub(crate) fn start(&mut self, claimed: Claimed, place: OwnedSemaphorePermit) {
         let Claimed { ticket, task } = claimed;
-        self.metrics.started(task.queue.as_str());
+        let span = trace::process(&self.tracer, &task);
+        let trace = trace::place(span.as_ref(), &task);
+        AttemptStarted {
+            queue: task.queue.as_str(),
+            kind: &task.kind,
+            id: task.id,
+            trace: trace.as_ref(),
+            attempt: task.attempt,
+            crashes: task.crashes,
+        }
+        .emit(&self.metrics);
         let known = self.handlers.get_key_value(task.kind.as_str());
         let started = Instant::now();
         let context = Context(Arc::new(Facts {
@@ -85,24 +101,26 @@ impl Ledger {
             kind: task.kind,
             attempt: task.attempt,
             crashes: task.crashes,
-            traceparent: task.traceparent,
+            traceparent: trace.as_ref().map(TraceContext::traceparent),
+            trace,
             deadline: started + task.timeout.unwrap_or(self.time_limit),
             cancel: CancellationToken::new(),
             progress: self.progress.clone(),
         }));
         let label = known.map_or_else(|| "unknown".into(), |(kind, _)| Arc::clone(kind));
         let handler = known.map(|(_, handler)| Arc::clone(handler));
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             ticket,
             context: context.clone(),
             label,
             started,
             lost: false,
+            span,
             _place: place,
         };
         let Some(handler) = handler else {
             let message = format!("no handler for type `{}` here", context.kind());
-            return self.close(&attempt, Ended::Answered(Err(Failure::retry(message))));
+            return self.close(&mut attempt, Ended::Answered(Err(Failure::retry(message))));
         };
         self.last_key += 1;
         let key = self.last_key;
@@ -117,10 +135,10 @@ impl Ledger {
 
     /// Takes back the slot of an attempt and reports its end.
     pub(crate) fn ended(&mut self, report: Report) {
-        if let Some(attempt) = self.attempts.remove(&report.key)
+        if let Some(mut attempt) = self.attempts.remove(&report.key)
             && !attempt.lost
         {
-            self.close(&attempt, report.ended);
+            self.close(&mut attempt, report.ended);
         }
     }
 
@@ -151,7 +169,7 @@ impl Ledger {
                 id: attempt.ticket.id(),
             }
             .emit(&self.metrics);
-            self.close(&attempt, Ended::TimedOut);
+            self.close(&mut attempt, Ended::TimedOut);
             attempt.context.0.cancel.cancel();
             attempt.lost = true;
             self.attempts.insert(*key, attempt);
@@ -162,32 +180,40 @@ impl Ledger {
     /// Hands back whatever still runs; returns how many.
     pub(crate) fn release_all(&mut self) -> u64 {
         let mut released = 0;
-        for attempt in self.attempts.drain().map(|(_, a)| a).filter(|a| !a.lost) {
+        let all: Vec<Attempt> = self.attempts.drain().map(|(_, a)| a).collect();
+        for mut attempt in all.into_iter().filter(|a| !a.lost) {
             attempt.context.0.cancel.cancel();
-            self.consumer.finish(&attempt.ticket, Outcome::Released);
+            self.report(&mut attempt, Outcome::Released, "released");
             released += 1;
         }
         released
     }
 
-    fn close(&self, attempt: &Attempt, ended: Ended) {
+    fn close(&self, attempt: &mut Attempt, ended: Ended) {
         let cancelled = attempt.context.is_cancelled();
         let (outcome, name) = outcome(ended, cancelled);
+        self.report(attempt, outcome, name);
+    }
+
+    fn report(&self, attempt: &mut Attempt, outcome: Outcome, name: &'static str) {
         let error = match &outcome {
-            Outcome::Failed { error, .. } => Some(error.as_str()),
+            Outcome::Failed { error, .. } => Some(error.clone()),
             _ => None,
         };
+        let fate = self.consumer.finish(&attempt.ticket, outcome);
+        trace::ended(attempt.span.take(), name, error.as_deref());
         AttemptEnded {
             queue: attempt.context.queue(),
             kind: &attempt.label,
             id: attempt.ticket.id(),
+            trace: attempt.context.0.trace.as_ref(),
             attempt: attempt.context.attempt(),
             outcome: name,
-            error,
+            fate,
+            error: error.as_deref(),
             took: attempt.started.elapsed(),
         }
         .emit(&self.metrics);
-        self.consumer.finish(&attempt.ticket, outcome);
     }
 }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::metrics::{DestinationLabel, HistogramFamily, PerQueue, QueueLabel, run_time};
+use crate::trace::TraceMetrics;
 
 /// Labels of OpenTelemetry's `messaging.process.duration`, with the task's type and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,6 +31,7 @@ pub struct WorkerMetrics {
     pub slots_lost: Counter,
     pub slots: Gauge,
     pub busy: Gauge,
+    pub(crate) traces: TraceMetrics,
     process: HistogramFamily<ProcessLabels>,
     in_progress: Family<QueueLabel, Gauge>,
 }
@@ -83,6 +85,8 @@ impl Default for WorkerMetrics {
             "Tasks that run now",
             busy.clone(),
         );
+        let traces = TraceMetrics::default();
+        traces.register(r);
         let consumed = PerQueue::new(consumed);
         Self {
             registry,
@@ -92,6 +96,7 @@ impl Default for WorkerMetrics {
             slots_lost,
             slots,
             busy,
+            traces,
             process,
             in_progress,
         }

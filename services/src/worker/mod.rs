@@ -28,6 +28,7 @@ mod pages;
 mod process;
 mod run;
 mod slots;
+mod trace;
 
 pub use builder::{Worker, WorkerBuilder, WorkerError};
 pub use context::Context;

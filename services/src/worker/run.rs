@@ -20,6 +20,7 @@ use super::slots::{Report, Slots};
 use crate::events::{AckFenced, Draining, Released};
 use crate::health::Health;
 use crate::shutdown::Shutdown;
+use crate::trace::Exporter;
 
 /// How often time limits are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -27,6 +28,8 @@ const TICK: Duration = Duration::from_millis(200);
 const CLAIM_AT_ONCE: usize = 64;
 /// How long leaving Redis may take; the rest of the 5 s reserve is the process's own.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// And how long the last spans may take.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 /// Progress values on their way.
 const PROGRESS_ROOM: usize = 1024;
 
@@ -47,6 +50,9 @@ pub(super) async fn run(worker: Worker, shutdown: Shutdown) -> Result<Ended, Wor
     let redis = Redis::start(settings.redis.clone())?;
     let metrics = Arc::new(WorkerMetrics::default());
     metrics.slots.set(settings.concurrency as i64);
+    let (tracer, exporter) =
+        Exporter::start(settings.trace.as_ref(), &settings.pod_name, &metrics.traces)
+            .map_err(WorkerError::Traces)?;
     let health = Arc::new(Health::default());
     let background = CancellationToken::new();
     let _ends_background = background.clone().drop_guard();
@@ -79,6 +85,7 @@ pub(super) async fn run(worker: Worker, shutdown: Shutdown) -> Result<Ended, Wor
         slots,
         consumer.clone(),
         metrics.clone(),
+        tracer,
         progress,
         settings.task_timeout,
     );
@@ -90,9 +97,11 @@ pub(super) async fn run(worker: Worker, shutdown: Shutdown) -> Result<Ended, Wor
         reports,
         fenced: 0,
     };
-    Ok(control
+    let ended = control
         .run(settings.concurrency, settings.finish_within(), &shutdown)
-        .await)
+        .await;
+    exporter.flush(FLUSH_WITHIN).await;
+    Ok(ended)
 }
 
 /// Registers the worker, for as long as Redis is away; nothing when asked to stop meanwhile.

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
+use tracing::Instrument as _;
 
 use super::context::Context;
 use super::handler::{Answer, AnyHandler};
@@ -135,7 +136,16 @@ fn run(handle: &Handle, job: Job) -> Ended {
     let attempt = AssertUnwindSafe(|| {
         handle.block_on(async {
             let (deadline, cancel) = (context.deadline(), context.0.cancel.clone());
-            let running = handler.start(payload.get(), context);
+            // Whatever the handler logs says whose it is.
+            let span = tracing::error_span!(
+                target: "task",
+                "task",
+                task_id = %context.id(),
+                attempt = context.attempt(),
+                trace_id = context.0.trace.as_ref().map(|it| tracing::field::display(it.trace_id())),
+            );
+            let running = span.in_scope(|| handler.start(payload.get(), context));
+            let running = running.instrument(span);
             tokio::select! {
                 biased;
                 answer = running => Ended::Answered(answer),

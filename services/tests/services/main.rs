@@ -8,4 +8,6 @@ mod settings;
 mod skew;
 mod stop;
 mod support;
+mod task_log;
+mod traces;
 mod worker;

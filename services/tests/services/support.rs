@@ -119,6 +119,10 @@ pub(crate) struct Api {
 }
 
 pub(crate) fn api(redis: &RedisServer, flags: &[&str]) -> Api {
+    api_with(redis, flags, &[])
+}
+
+pub(crate) fn api_with(redis: &RedisServer, flags: &[&str], env: &[(&str, String)]) -> Api {
     let mut args = vec![
         format!("--redis-addr=127.0.0.1:{}", redis.port()),
         "--listen=127.0.0.1:0".to_owned(),
@@ -137,7 +141,7 @@ pub(crate) fn api(redis: &RedisServer, flags: &[&str]) -> Api {
             .map(ToString::to_string),
     );
     args.extend(flags.iter().map(ToString::to_string));
-    let process = Process::start(API, &args);
+    let process = Process::start_with(API, &args, env);
     let (port, metrics) = (process.port("at"), process.port("metrics_at"));
     until("the API is ready", PATIENCE, || {
         status(metrics, "/readyz") == Some(200)
@@ -151,10 +155,19 @@ pub(crate) fn api(redis: &RedisServer, flags: &[&str]) -> Api {
 
 /// A worker process that is ready; returns it and its metrics port.
 pub(crate) fn worker(program: &str, redis: &RedisServer, flags: &[&str]) -> (Process, u16) {
+    worker_with(program, redis, flags, &[])
+}
+
+pub(crate) fn worker_with(
+    program: &str,
+    redis: &RedisServer,
+    flags: &[&str],
+    env: &[(&str, String)],
+) -> (Process, u16) {
     let mut args: Vec<String> = flags.iter().map(ToString::to_string).collect();
     args.push(format!("--redis-addr=127.0.0.1:{}", redis.port()));
     args.push("--metrics-listen=127.0.0.1:0".to_owned());
-    let process = Process::start(program, &args);
+    let process = Process::start_with(program, &args, env);
     let metrics = process.port("metrics_at");
     until("the worker is ready", PATIENCE, || {
         status(metrics, "/readyz") == Some(200)

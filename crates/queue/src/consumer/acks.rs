@@ -3,7 +3,6 @@
 //! It must not report an execution twice as two: the server knows the number of the last batch it applied.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::fate::{Fate, record};
 use super::session;
 use super::{Facts, Outcome, Retry, Shared, Verdict};
 use crate::error::QueueError;
@@ -39,7 +39,7 @@ pub(super) struct Ack {
 }
 
 #[derive(Debug, Clone)]
-enum How {
+pub(super) enum How {
     Done,
     Retry { wait_ms: u64, error: String },
     Dead { reason: &'static str, error: String },
@@ -107,6 +107,10 @@ impl Ack {
     /// Whether it may be kept for a repetition.
     pub(super) fn is_small(&self) -> bool {
         self.result.as_ref().is_none_or(|r| r.len() <= 4096)
+    }
+
+    pub(super) fn fate(&self) -> Fate {
+        Fate::from(&self.how)
     }
 
     fn is_done(&self) -> bool {
@@ -182,24 +186,6 @@ fn failed(facts: &Facts, error: &str, retry: Retry) -> How {
         Retry::Backoff => facts.backoff.delay_ms(facts.attempt, random_unit()),
     };
     How::Retry { wait_ms, error }
-}
-
-fn record(facts: &Facts, state: &str, how: &How, value: Option<&RawValue>, now_us: u64) -> String {
-    let done_ms = now_us / 1000;
-    let until_ms = done_ms + u64::from(facts.result_ttl_s) * 1000;
-    let mut text = format!(
-        "{{\"s\":\"{state}\",\"f\":{done_ms},\"x\":{until_ms},\"n\":{}",
-        facts.attempt
-    );
-    // Writing to a String cannot fail.
-    if let How::Dead { error, .. } = how {
-        let _ = write!(text, ",\"e\":{}", serde_json::Value::from(error.as_str()));
-    }
-    if let Some(value) = value {
-        let _ = write!(text, ",\"v\":{}", value.get());
-    }
-    text.push('}');
-    text
 }
 
 /// One call's worth of reports of one queue.
@@ -403,7 +389,11 @@ fn settle(shared: &Shared, batches: Vec<Batch>, refused: &HashSet<TaskId>) {
                     books.running.remove(&id);
                 }
                 finished += u64::from(verdict == Verdict::Applied);
-                fenced += u64::from(verdict == Verdict::Fenced);
+                if verdict == Verdict::Fenced {
+                    fenced += 1;
+                    tracing::warn!(target: "task", task_id = %id, attempt = ack.facts.attempt,
+                        "report refused: the lease had been lost, the task is another worker's or gone");
+                }
             }
             if verdict == Verdict::Applied && !batch.replay && !matches!(ack.how, How::Released) {
                 session::remember(&mut books, ack);

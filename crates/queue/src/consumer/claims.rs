@@ -169,7 +169,7 @@ fn take(shared: &Shared, queue: usize, answer: &Value) -> Result<Round, QueueErr
                     ..task
                 };
                 books.buffer.push_back(Claimed {
-                    ticket: ticket(queue, &task),
+                    ticket: ticket(shared, queue, &task),
                     task,
                 });
             }
@@ -179,12 +179,17 @@ fn take(shared: &Shared, queue: usize, answer: &Value) -> Result<Round, QueueErr
                     started_us: now_us,
                     ..task
                 };
-                end(shared, Ack::expired(&ticket(queue, &late).0, now_us));
+                tracing::info!(target: "task", task_id = %late.id, "expired before it was started");
+                end(
+                    shared,
+                    Ack::expired(&ticket(shared, queue, &late).0, now_us),
+                );
             }
-            None => end(
-                shared,
-                Ack::malformed(&unreadable(queue, id, now_us), now_us),
-            ),
+            None => {
+                tracing::warn!(target: "task", task_id = %id, "dead: its envelope cannot be read");
+                let facts = unreadable(shared, queue, id, now_us);
+                end(shared, Ack::malformed(&facts, now_us));
+            }
         }
     }
     Ok(if found { Round::Found } else { Round::Empty })
@@ -195,7 +200,7 @@ fn end(shared: &Shared, ack: Ack) {
     let _stopped = shared.messages.send(Message::Ack(ack, None));
 }
 
-fn ticket(queue: usize, task: &Task) -> Ticket {
+fn ticket(shared: &Shared, queue: usize, task: &Task) -> Ticket {
     Ticket(Arc::new(Facts {
         queue,
         id: task.id,
@@ -206,10 +211,13 @@ fn ticket(queue: usize, task: &Task) -> Ticket {
         audit: task.audit.clone(),
         enqueued_us: task.enqueued_us,
         started_us: task.started_us,
+        worker: Arc::clone(&shared.name),
+        accepted_by: task.accepted_by.clone(),
+        traceparent: task.traceparent.clone(),
     }))
 }
 
-fn unreadable(queue: usize, id: TaskId, now_us: u64) -> Arc<Facts> {
+fn unreadable(shared: &Shared, queue: usize, id: TaskId, now_us: u64) -> Arc<Facts> {
     Arc::new(Facts {
         queue,
         id,
@@ -220,6 +228,9 @@ fn unreadable(queue: usize, id: TaskId, now_us: u64) -> Arc<Facts> {
         audit: None,
         enqueued_us: id.timestamp_ms() * 1000,
         started_us: now_us,
+        worker: Arc::clone(&shared.name),
+        accepted_by: None,
+        traceparent: None,
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod acks;
 mod claims;
+mod fate;
 mod lease;
 mod session;
 
@@ -26,6 +27,7 @@ use crate::redis_handle::Redis;
 use crate::reply;
 use acks::{Ack, Message};
 use claims::ClaimLane;
+pub use fate::Fate;
 use session::Session;
 
 /// What a worker process claims and how.
@@ -80,6 +82,10 @@ pub(crate) struct Facts {
     pub(crate) audit: Option<crate::task::AuditTag>,
     pub(crate) enqueued_us: u64,
     pub(crate) started_us: u64,
+    /// The worker's name for people.
+    pub(crate) worker: Arc<str>,
+    pub(crate) accepted_by: Option<String>,
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Ticket {
@@ -156,6 +162,7 @@ pub struct Consumer {
 struct Shared {
     redis: Redis,
     options: ConsumerOptions,
+    name: Arc<str>,
     session: tokio::sync::RwLock<Session>,
     claims: tokio::sync::Mutex<ClaimLane>,
     books: Mutex<Books>,
@@ -207,6 +214,7 @@ impl Consumer {
         let shared = Arc::new(Shared {
             redis: redis.clone(),
             session: tokio::sync::RwLock::new(Session::new(&options.name)),
+            name: options.name.as_str().into(),
             claims: tokio::sync::Mutex::default(),
             books: Mutex::default(),
             lease_lost: AtomicBool::new(false),
@@ -232,22 +240,30 @@ impl Consumer {
         claims::claim(&self.shared, limit).await
     }
 
-    /// Reports the end of an execution; never blocks. The report is repeated until a master has taken it.
-    pub fn finish(&self, ticket: &Ticket, outcome: Outcome) {
-        self.report(ticket, outcome, None);
+    /// Reports the end of an execution, and says what becomes of the task by it; never blocks. The report is repeated
+    /// until a master has taken it.
+    pub fn finish(&self, ticket: &Ticket, outcome: Outcome) -> Fate {
+        self.report(ticket, outcome, None)
     }
 
     /// As [`Consumer::finish`], and waits for what the server says.
     pub async fn finished(&self, ticket: &Ticket, outcome: Outcome) -> Verdict {
         let (told, verdict) = oneshot::channel();
-        self.report(ticket, outcome, Some(told));
+        let _fate = self.report(ticket, outcome, Some(told));
         verdict.await.unwrap_or(Verdict::Unknown)
     }
 
-    fn report(&self, ticket: &Ticket, outcome: Outcome, told: Option<oneshot::Sender<Verdict>>) {
+    fn report(
+        &self,
+        ticket: &Ticket,
+        outcome: Outcome,
+        told: Option<oneshot::Sender<Verdict>>,
+    ) -> Fate {
         let ack = Ack::new(&ticket.0, outcome, self.shared.redis.clock().now_us());
+        let fate = ack.fate();
         // Fails only after the end of the consumer; the lease gives the task to another worker then.
         let _stopped = self.shared.messages.send(Message::Ack(ack, told));
+        fate
     }
 
     /// Stores how far a task is; any JSON. False if the task is not this worker's any more.

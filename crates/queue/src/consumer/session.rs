@@ -125,6 +125,7 @@ impl Shared {
             "worker registered"
         );
         for ack in undone {
+            tracing::debug!(target: "task", task_id = %ack.facts.id, "its end is reported again after a fail-over");
             // Fails only after the end of the consumer.
             let _stopped = self.messages.send(Message::Replay(ack));
         }
@@ -186,6 +187,7 @@ impl Shared {
         });
         drop(books);
         for id in held {
+            tracing::warn!(target: "task", task_id = %id, "given up: another worker has it, or nobody any more");
             // Nobody may be listening.
             let _unheard = self.cancellations.send(id);
         }

@@ -112,7 +112,7 @@ local function conclude(P, now, id, envelope, state, outcome, why)
   local minute, made_ms = minute_of(id)
   if task.r then
     local done_ms = math.floor(now / 1000)
-    local record = { s = state, f = done_ms, x = done_ms + task.r * 1000 }
+    local record = { s = state, f = done_ms, x = done_ms + task.r * 1000, o = task.o, tp = task.tp }
     if why ~= '' then record.e = why end
     redis.call('HSET', P .. 'res:' .. minute, id, cjson.encode(record))
     keep_until(P .. 'res:' .. minute, task.r)

@@ -23,6 +23,7 @@ end
 
 -- The first crash of a task sends it to the front at once. From the second on its partners in the crash are spread in
 -- time, so that a poisonous task does not take the same innocent ones with it until all are dead.
+-- Answers what became of it: 'back', 'dead', 'cancelled', or nothing; and its crashes.
 local function orphan(P, now, id, crash_limit)
   local envelope = redis.call('HGET', P .. 'live', id)
   if not envelope then return end
@@ -30,7 +31,8 @@ local function orphan(P, now, id, crash_limit)
     redis.call('HDEL', P .. 'live', id)
     forget_facts(P, { id }, 1, 1)
     conclude(P, now, id, envelope, 'cancelled', '3', '')
-    return count(P, 'cancelled', 1)
+    count(P, 'cancelled', 1)
+    return 'cancelled', 0
   end
   local attempts, crashes, why = read_meta(P, id)
   crashes = crashes + 1
@@ -39,7 +41,8 @@ local function orphan(P, now, id, crash_limit)
     forget_facts(P, { id }, 1, 1)
     bury(P, now, id, envelope, 'crashed', attempts, crashes, 'its worker died ' .. crashes .. ' times')
     conclude(P, now, id, envelope, 'dead', '1', 'crashed')
-    return count(P, 'dead', 1)
+    count(P, 'dead', 1)
+    return 'dead', crashes
   end
   write_meta(P, id, attempts, crashes, why)
   if crashes == 1 then
@@ -49,22 +52,29 @@ local function orphan(P, now, id, crash_limit)
     local spread = (string.byte(id, 26) * 64 + string.byte(id, 25)) % 40
     delay(P, id, envelope, math.floor(now / 1000) + 250 + 100 * spread)
   end
+  return 'back', crashes
 end
 
 -- Hands back what workers with an ended lease held, at most `limit` tasks; the worker is fenced with the first one.
+-- Answers how many, and of each: worker, id, what became of it, its crashes.
 local function reap(P, now, limit, crash_limit)
-  local reaped = 0
+  local reaped, told = 0, {}
   for _, worker in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', '-inf', math.floor(now / 1000), 'LIMIT', 0, 10)) do
     redis.call('HDEL', P .. 'epochs', worker)
     local ids = redis.call('SPOP', P .. 'w:' .. worker, limit - reaped)
-    for _, id in ipairs(ids) do orphan(P, now, id, crash_limit) end
+    for _, id in ipairs(ids) do
+      local fate, crashes = orphan(P, now, id, crash_limit)
+      if fate then
+        told[#told + 1], told[#told + 2], told[#told + 3], told[#told + 4] = worker, id, fate, crashes
+      end
+    end
     reaped = reaped + #ids
     if reaped >= limit then break end
     redis.call('ZREM', P .. 'workers', worker)
     redis.call('DEL', P .. 'c:' .. worker)
   end
   count(P, 'reaped', reaped)
-  return reaped
+  return reaped, told
 end
 
 local function trim_dead(P, limit)
@@ -78,12 +88,13 @@ local function trim_dead(P, limit)
 end
 
 -- args: limit (at most 1000), crash limit, dead limit, reap (0|1)
--- Answer: {now, promoted, reaped, ms until the next delayed task or -1, due cron: name, slot, entry, …}
+-- Answer: {now, promoted, reaped, ms until the next delayed task or -1, due cron: name, slot, entry, …,
+-- reaped: worker, id, what became of it, its crashes, …}
 local function tick(keys, args)
   local P, now, limit = prefix(keys), now_us(), tonumber(args[1])
   local promoted = promote(P, now, limit)
-  local reaped = 0
-  if args[4] == '1' then reaped = reap(P, now, limit, tonumber(args[2])) end
+  local reaped, told = 0, {}
+  if args[4] == '1' then reaped, told = reap(P, now, limit, tonumber(args[2])) end
   trim_dead(P, tonumber(args[3]))
   local next_ms = -1
   local first = redis.call('ZRANGE', P .. 'delayed', 0, 0, 'WITHSCORES')
@@ -99,7 +110,7 @@ local function tick(keys, args)
     end
   end
   if has_ready(P) and redis.call('HEXISTS', P .. 'conf', 'paused') == 0 then wake(P) end
-  return { now, promoted, reaped, next_ms, cron }
+  return { now, promoted, reaped, next_ms, cron, told }
 end
 
 -- args: name, entry, first slot. An entry that is the same as before keeps its next slot.

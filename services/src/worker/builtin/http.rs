@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::super::{Context, Failure, WorkerBuilder};
 use crate::settings::HandlerSettings;
+use crate::trace::{TRACEPARENT, TRACESTATE};
 
 /// How much of an answer is kept.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -52,16 +53,21 @@ pub(super) fn register(builder: WorkerBuilder, reach: &HandlerSettings) -> Worke
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent("kedactl-worker")
         .build();
-    builder.handle("http", move |call: Call, _: Context| {
+    builder.handle("http", move |call: Call, task: Context| {
         let (allowed, client) = (Arc::clone(&allowed), client.as_ref().ok().cloned());
         async move {
             let client = client.ok_or_else(|| Failure::dead("no TLS on this machine"))?;
-            run(&client, &allowed, call).await
+            run(&client, &allowed, call, &task).await
         }
     })
 }
 
-async fn run(client: &Client, allowed: &[Url], call: Call) -> Result<Answer, Failure> {
+async fn run(
+    client: &Client,
+    allowed: &[Url],
+    call: Call,
+    task: &Context,
+) -> Result<Answer, Failure> {
     let url = Url::parse(&call.url).map_err(|e| Failure::dead(format!("`url`: {e}")))?;
     if !allowed.iter().any(|prefix| within(prefix, &url)) {
         return Err(Failure::dead(format!(
@@ -75,6 +81,13 @@ async fn run(client: &Client, allowed: &[Url], call: Call) -> Result<Answer, Fai
     let mut request = client.request(method, url);
     for (name, value) in &call.headers {
         request = request.header(name, value);
+    }
+    let own = |name: &str| call.headers.keys().any(|it| it.eq_ignore_ascii_case(name));
+    if let Some(parent) = task.traceparent().filter(|_| !own(TRACEPARENT)) {
+        request = request.header(TRACEPARENT, parent);
+        if let Some(state) = task.tracestate() {
+            request = request.header(TRACESTATE, state);
+        }
     }
     if let Some(body) = &call.body {
         request = request
