@@ -166,7 +166,7 @@ fn tell_reaped(told: &[Value]) {
                 tracing::info!(target: "task", task_id, worker, "cancelled: its worker died before it stopped");
             }
             _ => {
-                tracing::warn!(target: "task", task_id, worker, crashes, "its worker died: it is taken again")
+                tracing::warn!(target: "task", task_id, worker, crashes, "its worker died: it is taken again");
             }
         }
     }
