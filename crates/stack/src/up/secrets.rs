@@ -218,7 +218,7 @@ mod tests {
         let redis = r#"keda/redis {"redis-password": Random(32), "sentinel-password": Random(32)}"#;
         assert_eq!(names(&made_secrets(&config(&[]), &all)), [redis]);
         let grafana = r#"keda-monitoring/grafana-admin {"admin-password": Random(32), "admin-user": Given(5 B)}"#;
-        for profile in ["classic", "modern"] {
+        for profile in ["minimal", "classic", "modern"] {
             let config = config(&[&format!("monitoring.profile={profile}")]);
             assert_eq!(names(&made_secrets(&config, &all)), [redis, grafana]);
             assert_eq!(kept(&config).len(), 2, "it is known before it is made");
