@@ -27,32 +27,60 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
   {{- end }}
 {{- end -}}
 
-{{- /* The same for a workload, which says why rules of `kedactl lint` and kube-score do not fit it; with a reason to be alone. */ -}}
+{{- /* The same for a workload, which says why rules of `kedactl lint`, kube-score and checkov do not fit it; with a reason to be alone. */ -}}
 {{- define "monitoring.workload" -}}
-{{- $root := index . 0 -}}
-{{- $image := (index $root.Values (index . 1)).image }}
+{{- $root := index . 0 }}
   name: {{ index . 1 }}
   namespace: {{ $root.Release.Namespace }}
   labels: {{- include "monitoring.labels" . | nindent 4 }}
-  {{- $reasons := list -}}
-  {{- $score := list -}}
-  {{- if not $image.digest -}}
-  {{- $reasons = append $reasons "KL0403 the values name the image by its tag" -}}
-  {{- if ne $image.pullPolicy "Always" -}}
-  {{- $reasons = append $reasons "KL0404 images loaded into the nodes are in no registry to pull from" -}}
-  {{- end -}}
-  {{- end -}}
-  {{- if ne $image.pullPolicy "Always" }}{{ $score = append $score "container-image-pull-policy" }}{{ end -}}
-  {{- if gt (len .) 2 -}}
-  {{- $reasons = append $reasons (printf "KL0707 %s" (index . 2)) -}}
-  {{- $score = append $score "deployment-replicas" -}}
-  {{- end -}}
-  {{- $own := dict -}}
-  {{- with $reasons }}{{ $own = set $own "lint.kedactl.io/ignore" (join "; " .) }}{{ end -}}
-  {{- with $score }}{{ $own = set $own "kube-score/ignore" (join "," .) }}{{ end -}}
-  {{- with mergeOverwrite $own $root.Values.commonAnnotations }}
+  {{- with mergeOverwrite (include "monitoring.reasons" . | fromYaml) $root.Values.commonAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{- define "monitoring.reasons" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $image := (index $root.Values $name).image -}}
+{{- $lint := list -}}
+{{- $score := list -}}
+{{- $checkov := list -}}
+{{- if not $image.digest -}}
+{{- $tag := "the values name the image by its tag" -}}
+{{- $lint = append $lint (printf "KL0403 %s" $tag) -}}
+{{- $checkov = append $checkov (printf "CKV_K8S_43=%s" $tag) -}}
+{{- end -}}
+{{- if ne $image.pullPolicy "Always" -}}
+{{- $loaded := "images loaded into the nodes are in no registry to pull from" -}}
+{{- if not $image.digest -}}
+{{- $lint = append $lint (printf "KL0404 %s" $loaded) -}}
+{{- $checkov = append $checkov (printf "CKV_K8S_15=%s" $loaded) -}}
+{{- end -}}
+{{- $score = append $score "container-image-pull-policy" -}}
+{{- end -}}
+{{- if eq (include "monitoring.asks" .) "true" -}}
+{{- $checkov = append $checkov "CKV_K8S_38=it reads pods of named namespaces through the API server" -}}
+{{- end -}}
+{{- if gt (len .) 2 -}}
+{{- $lint = append $lint (printf "KL0707 %s" (index . 2)) -}}
+{{- $score = append $score "deployment-replicas" -}}
+{{- end -}}
+{{- with $lint }}
+lint.kedactl.io/ignore: {{ join "; " . | quote }}
+{{- end }}
+{{- with $score }}
+kube-score/ignore: {{ join "," . | quote }}
+{{- end }}
+{{- range $at, $reason := $checkov }}
+checkov.io/skip{{ add1 $at }}: {{ $reason | quote }}
+{{- end }}
+{{- end -}}
+
+{{- /* Whether a part asks the API server, and has a token for it: (list . "prometheus"). */ -}}
+{{- define "monitoring.asks" -}}
+{{- $asks := list "alloy" "kube-state-metrics" -}}
+{{- if eq (first .).Values.prometheus.discovery "kubernetes" }}{{ $asks = append $asks "prometheus" }}{{ end -}}
+{{- has (index . 1) $asks -}}
 {{- end -}}
 
 {{- /* Name of an object of this release in a namespace that others use too: (list . "keda-operator"). */ -}}
@@ -77,11 +105,11 @@ image: {{ if $image.digest }}{{ printf "%s@%s" $name $image.digest }}{{ else }}{
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end -}}
 
-{{- /* What every pod has in common: (list . "prometheus" true), true where it asks the API server. */ -}}
+{{- /* What every pod has in common: (list . "prometheus"). */ -}}
 {{- define "monitoring.pod" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: {{ index . 1 }}
-automountServiceAccountToken: {{ index . 2 }}
+automountServiceAccountToken: {{ include "monitoring.asks" . }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds | int }}
 securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
