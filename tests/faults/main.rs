@@ -1,4 +1,5 @@
-//! `kedactl-faults [NAME…] [--count N] [--seed S]`: faults against a whole local stack under load, judged by the audit.
+//! `kedactl-faults [NAME…] [--count N] [--seed S]`: faults against a whole local stack under load, judged by the audit; and
+//! against the webhook, judged by what chats show.
 //!
 //! It must not look inside the queue: the audit of `kedactl load` is what users have, so it is what judges.
 #![expect(clippy::print_stdout, reason = "the table is its purpose")]
@@ -8,6 +9,7 @@ mod prober;
 mod random;
 mod scenario;
 mod stack;
+mod webhook;
 
 use clap::Parser;
 use scenario::{SCENARIOS, Verdict};
@@ -18,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 struct Args {
     /// Scenarios to run (default: all)
     names: Vec<String>,
-    /// Faults in each scenario
+    /// Faults in each scenario; `mixed` and `webhook-telegram` have seven, `webhook-kill` twenty times as many
     #[arg(long, default_value_t = 3)]
     count: u32,
     /// Seed of the moments and of the victims (default: from the clock, printed)
@@ -31,12 +33,16 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    let known: Vec<&str> = SCENARIOS
+        .iter()
+        .map(|it| it.name)
+        .chain(webhook::SCENARIOS.iter().map(|it| it.name))
+        .collect();
     if let Some(name) = args
         .names
         .iter()
-        .find(|name| !SCENARIOS.iter().any(|s| s.name == **name))
+        .find(|name| !known.contains(&name.as_str()))
     {
-        let known: Vec<&str> = SCENARIOS.iter().map(|s| s.name).collect();
         anyhow::bail!(
             "there is no scenario `{name}`; there are: {}",
             known.join(", ")
@@ -49,16 +55,18 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     let seed = args.seed.unwrap_or_else(clock);
     println!("seed {seed}, {} faults a scenario", args.count);
+    let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|it| it == name);
     let mut verdicts = Vec::new();
-    for scenario in SCENARIOS
-        .iter()
-        .filter(|s| args.names.is_empty() || args.names.iter().any(|n| n == s.name))
-    {
-        let verdict = scenario
-            .run(args.count, seed)
-            .unwrap_or_else(|error| Verdict::broken(scenario, &error));
+    let mut judged = |name, verdict: anyhow::Result<Verdict>| {
+        let verdict = verdict.unwrap_or_else(|error| Verdict::broken(name, &error));
         println!("{verdict}");
         verdicts.push(verdict);
+    };
+    for scenario in SCENARIOS.iter().filter(|it| wanted(it.name)) {
+        judged(scenario.name, scenario.run(args.count, seed));
+    }
+    for scenario in webhook::SCENARIOS.iter().filter(|it| wanted(it.name)) {
+        judged(scenario.name, scenario.run(args.count, seed));
     }
     if let Some(path) = &args.write {
         std::fs::write(path, document(&verdicts, seed))?;

@@ -122,14 +122,8 @@ impl Scenario {
         drop(prober);
         let audit = load.audit()?;
         gaps.sort();
-        Ok(Verdict {
-            ok: self.holds(&audit, &gaps),
-            name: self.name,
-            count: rounds,
-            audit: Some(audit),
-            gaps,
-            error: None,
-        })
+        let ok = self.holds(&audit, &gaps);
+        Ok(Verdict::of(self.name, rounds, audit, gaps, ok))
     }
 
     fn holds(&self, audit: &crate::stack::Audit, gaps: &[Duration]) -> bool {
@@ -181,11 +175,29 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn broken(scenario: &Scenario, error: &anyhow::Error) -> Self {
+    /// What the audit of so many faults said; `gaps` are in order.
+    pub(crate) fn of(
+        name: &'static str,
+        count: usize,
+        audit: crate::stack::Audit,
+        gaps: Vec<Duration>,
+        ok: bool,
+    ) -> Self {
+        Self {
+            ok,
+            name,
+            count,
+            audit: Some(audit),
+            gaps,
+            error: None,
+        }
+    }
+
+    pub(crate) fn broken(name: &'static str, error: &anyhow::Error) -> Self {
         let error = Some(format!("{error:#}"));
         Self {
             ok: false,
-            name: scenario.name,
+            name,
             count: 0,
             audit: None,
             gaps: Vec::new(),
@@ -196,7 +208,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<28} {:>3}", self.name, self.count)?;
+        write!(f, "{:<28} {:>4}", self.name, self.count)?;
         if let Some(audit) = &self.audit {
             write!(
                 f,

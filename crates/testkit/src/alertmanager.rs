@@ -107,14 +107,29 @@ impl Alertmanager {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// The text of a page.
+    pub fn page(&self, path: &str) -> String {
+        let answer = self.ask("GET", path, "");
+        let body = answer.split_once("\r\n\r\n").map_or("", |it| it.1);
+        body.to_owned()
+    }
+
+    /// A counter by its name with its labels; 0 where it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.page("/metrics");
+        let found = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        found.unwrap_or_default() as u64
+    }
+
     /// What a path of its API answers.
     ///
     /// # Panics
     /// If that is no JSON.
     pub fn get(&self, path: &str) -> Json {
-        let answer = self.ask("GET", path, "");
-        let body = answer.split_once("\r\n\r\n").map_or("", |it| it.1);
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        let page = self.page(path);
+        serde_json::from_str(&page).unwrap_or_else(|error| panic!("{error}: {page}"))
     }
 
     /// Its silences.

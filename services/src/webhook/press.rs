@@ -19,6 +19,8 @@ use crate::startup;
 const WAIT: Duration = Duration::from_secs(10);
 /// Whoever does not keep his right to ask for so long is thought dead.
 const LEASE: Duration = Duration::from_secs(6);
+/// Between two questions that brought nothing.
+const IDLE: Duration = Duration::from_secs(1);
 /// Asked again after so long where something did not work.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// The same, where somebody else asks for this bot's presses.
@@ -82,6 +84,7 @@ async fn round(
         }
     };
     state.metrics.polling(true);
+    let asked = Instant::now();
     let heard = tokio::select! {
         heard = kept(keeper, state.bot.updates(from, WAIT)) => heard,
         () = stop.cancelled() => return Duration::ZERO,
@@ -90,6 +93,8 @@ async fn round(
         return LOOK_EVERY;
     };
     match heard {
+        // One that does not wait for presses must not be asked all the time.
+        Heard::Updates(updates) if updates.is_empty() => IDLE.saturating_sub(asked.elapsed()),
         Heard::Updates(updates) => {
             for update in updates {
                 match kept(keeper, act(state, poller, &update)).await {

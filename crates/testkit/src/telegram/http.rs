@@ -33,7 +33,8 @@ pub(super) fn serve(stream: impl Read + Write, shared: &Arc<Shared>) -> io::Resu
         let Some(first) = line(&mut reader, shared)? else {
             return Ok(());
         };
-        if shared.down.load(Ordering::SeqCst) {
+        let over = shared.over.load(Ordering::SeqCst);
+        if over || shared.down.load(Ordering::SeqCst) {
             return Ok(());
         }
         let path = first.split(' ').nth(1).unwrap_or_default().to_owned();

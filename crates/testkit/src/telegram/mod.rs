@@ -98,6 +98,10 @@ struct State {
     limits: Limits,
     last_id: i64,
     presses: Presses,
+    /// How long a call takes before it is carried out, and after it.
+    takes: (Duration, Duration),
+    /// Methods of calls that are under way.
+    under_way: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -228,6 +232,16 @@ impl Telegram {
         }
     }
 
+    /// How long every call takes from now on before it is carried out, and before it is answered.
+    pub fn take(&self, before: Duration, after: Duration) {
+        self.lock().takes = (before, after);
+    }
+
+    /// Methods of the calls that are being carried out now.
+    pub fn under_way(&self) -> Vec<String> {
+        self.lock().under_way.clone()
+    }
+
     /// Ends every connection at once from now on, or no longer.
     pub fn down(&self, down: bool) {
         self.shared.down.store(down, Ordering::SeqCst);
@@ -322,8 +336,21 @@ impl Shared {
             self.changed.notify_all();
             return Some(Reply::of(done));
         }
+        self.lock().under_way.push(method.to_owned());
+        let reply = self.show(at, method, body);
+        let mut state = self.lock();
+        if let Some(this) = state.under_way.iter().position(|it| it == method) {
+            state.under_way.swap_remove(this);
+        }
+        reply
+    }
+
+    /// Carries out a call that is to show something.
+    fn show(&self, at: Duration, method: &str, body: Json) -> Option<Reply> {
         let chat = body["chat_id"].as_i64().unwrap_or_default();
         let fault = self.lock().fault(chat);
+        let (before, after) = self.lock().takes;
+        self.rest(before);
         if let Some(TelegramFault::Slow(time)) = &fault {
             self.rest(*time);
         }
@@ -336,6 +363,7 @@ impl Shared {
         let answered = fault != Some(TelegramFault::NoReply);
         self.note(at, method, body, &done, answered);
         self.changed.notify_all();
+        self.rest(after);
         let mut reply = Reply::of(done);
         match fault {
             Some(TelegramFault::NoReply) => return None,
