@@ -3,12 +3,14 @@
 
 mod monitoring;
 mod releases;
+mod tracing;
 mod webhook;
 
 use crate::error::Problem;
 use crate::format::range;
 use crate::model::{
-    Config, Durability, Provider, QueueKind, Release, ResourceList, ServiceType, TunnelMode,
+    Config, Durability, Provider, QueueKind, Release, ResourceList, ServiceType, Tracing,
+    TunnelMode,
 };
 use crate::quantity::parse_milli;
 use crate::tree::{Node, Value, join};
@@ -207,6 +209,7 @@ impl Cross<'_> {
         for (name, ways) in [
             ("worker", &config.worker.egress),
             ("webhook", &config.webhook.egress),
+            ("tracing", &config.tracing.egress),
         ] {
             let parts = ways
                 .iter()
@@ -246,12 +249,20 @@ impl Cross<'_> {
                     let message = "a secret does not belong into the environment: it shows in manifests and `kubectl describe`";
                     self.add(&[name, "env", key], message.into());
                 }
+                if key.to_ascii_uppercase().ends_with("HEADERS") {
+                    let message = "headers often hold a secret, which shows in manifests: name a Secret in tracing.headersSecret";
+                    self.add(&[name, "env", key], message.into());
+                }
+                if config.tracing.endpoint.is_some() && Tracing::VARIABLES.contains(&key.as_str()) {
+                    self.add(&[name, "env", key], "is set from `tracing`".into());
+                }
                 if SET_FROM_VALUES.contains(&key.as_str()) || key.starts_with("KEDACTL_REDIS_") {
                     let message = "is set from the other values";
                     self.add(&[name, "env", key], message.into());
                 }
             }
         }
+        self.tracing(&config.tracing);
         let labels = [
             (vec!["labels"], &config.labels),
             (vec!["api", "podLabels"], &config.api.pod_labels),

@@ -64,6 +64,7 @@ pub(crate) fn of(config: &Config) -> Json {
         }),
     });
     computed["webhook"] = webhook(config);
+    computed["tracing"] = tracing(config);
     computed["dashboards"] = dashboards(config);
     computed["dashboardLabels"] = json!(dashboard_labels(config));
     if let Some(context) = context.as_object_mut() {
@@ -120,6 +121,16 @@ fn webhook(config: &Config) -> Json {
     it["tokenSecret"] = Webhook::TOKEN_SECRET.into();
     it["tokenKey"] = Webhook::TOKEN_KEY.into();
     it
+}
+
+/// The way to the collector of traces.
+fn tracing(config: &Config) -> Json {
+    let place = config.tracing.in_cluster();
+    json!({
+        "secret": config.tracing.headers_secret.is_some(),
+        "namespace": place.as_ref().map(|(namespace, _)| namespace),
+        "port": place.as_ref().map(|(_, port)| port),
+    })
 }
 
 /// The file of routes, as the webhook reads it.

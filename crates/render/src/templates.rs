@@ -112,6 +112,22 @@ pub const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../../../templates/releases/redis/own.yaml.hbs"),
     ),
     (
+        "tracing-egress.hbs",
+        include_str!("../../../templates/tracing-egress.hbs"),
+    ),
+    (
+        "tracing-env.hbs",
+        include_str!("../../../templates/tracing-env.hbs"),
+    ),
+    (
+        "tracing-mounts.hbs",
+        include_str!("../../../templates/tracing-mounts.hbs"),
+    ),
+    (
+        "tracing-volumes.hbs",
+        include_str!("../../../templates/tracing-volumes.hbs"),
+    ),
+    (
         "webhook.yaml.hbs",
         include_str!("../../../templates/webhook.yaml.hbs"),
     ),

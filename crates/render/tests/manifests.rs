@@ -86,6 +86,7 @@ fn every_option() {
             "worker.maxUnavailable=3",
             "worker.egress=[{cidr: 0.0.0.0/0, except: [10.0.0.0/8, 169.254.0.0/16], ports: [443, 8443]}, {cidr: 'fd00::/8'}]",
             "api.probes.startup={initialDelaySeconds: 0, periodSeconds: 1, timeoutSeconds: 1, failureThreshold: 30}",
+            "tracing={endpoint: 'http://collector.observability.svc:4318', ratio: 0.1, egress: [{cidr: 10.9.0.0/16, ports: [4318]}], headersSecret: {name: collector, key: headers}}",
             "network.dnsAddresses=[169.254.20.10/32]",
             "ingress={host: tasks.example.com, tlsSecret: tasks-tls, annotations: {cert-manager.io/cluster-issuer: acme}}",
             "monitoring={namespace: watch, profile: minimal}",

@@ -8,6 +8,7 @@ mod platform;
 mod redis;
 mod release;
 mod scaling;
+mod tracing;
 mod webhook;
 mod workload;
 
@@ -38,6 +39,7 @@ pub use scaling::{
     ApiAutoscaling, Behavior, Fallback, FallbackBehavior, PolicyType, ScalingPolicy, ScalingRules,
     SelectPolicy, WorkerAutoscaling,
 };
+pub use tracing::Tracing;
 pub use webhook::{AlertChat, AlertTemplate, SecretKey, Webhook, WebhookRoute};
 pub use workload::{
     Api, Durability, ImagePullPolicy, Probe, Probes, ResourceList, Resources, ServiceType, Worker,
@@ -83,6 +85,8 @@ pub struct Config {
     pub keda: Keda,
     /// Where the monitoring runs
     pub monitoring: Box<Monitoring>,
+    /// Where traces go
+    pub tracing: Tracing,
     /// The way of alerts to Telegram
     pub webhook: Box<Webhook>,
     /// Images that kedactl makes itself
