@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod env;
 pub mod error;
+mod life;
 mod output;
 mod reference;
 mod running;

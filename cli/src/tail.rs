@@ -4,7 +4,7 @@
 
 use crate::error::{Code, Error};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,39 @@ impl Tail {
     }
 }
 
+/// Every line of a log that holds `part`, its rotated predecessors first.
+pub(crate) fn everything(path: &Path, part: &str) -> Result<Vec<String>, Error> {
+    let mut files = vec![path.to_owned()];
+    for number in 1.. {
+        let older = path.with_extension(format!("log.{number}"));
+        if !older.exists() {
+            break;
+        }
+        files.push(older);
+    }
+    let mut found = Vec::new();
+    for file in files.iter().rev() {
+        let lines = matching(file, part).map_err(|error| {
+            Error::new(Code::Io, format!("{} could not be read", file.display())).source(error)
+        })?;
+        found.extend(lines);
+    }
+    Ok(found)
+}
+
+fn matching(path: &Path, part: &str) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    // A line that is no text is none of ours.
+    for line in BufReader::new(File::open(path)?).split(b'\n') {
+        if let Ok(line) = String::from_utf8(line?)
+            && line.contains(part)
+        {
+            found.push(line);
+        }
+    }
+    Ok(found)
+}
+
 /// Names of the logs in `dir` that match one of `services` (all, where none is given), sorted.
 pub(crate) fn names(dir: &Path, services: &[String]) -> Result<Vec<String>, Error> {
     let entries = fs::read_dir(dir).map_err(|error| {
@@ -105,7 +138,7 @@ fn matches(name: &str, service: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tail, matches};
+    use super::{Tail, everything, matches};
     use std::fs;
 
     #[test]
@@ -122,6 +155,17 @@ mod tests {
         fs::write(&path, "four\n").unwrap();
         assert_eq!(tail.more(), ["four"]);
         assert!(tail.more().is_empty());
+    }
+
+    #[test]
+    fn everything_about_a_word_is_found_in_rotated_files_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("api-5d8.log");
+        fs::write(&path, "five x\nsix\nseven x").unwrap();
+        fs::write(dir.path().join("api-5d8.log.1"), "three x\nfour\n").unwrap();
+        fs::write(dir.path().join("api-5d8.log.2"), b"one x\n\xff x\n").unwrap();
+        let found = everything(&path, " x").unwrap();
+        assert_eq!(found, ["one x", "three x", "five x", "seven x"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod foreign;
 mod life;
 mod queue;
 mod scaling;
+mod task;
 mod workflows;
 
 use kedactl_tests::Context;

@@ -23,6 +23,12 @@ pub struct LogsArgs {
     /// Start with the last N lines of each
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub lines: usize,
+    /// Show one task's life in order: who accepted it, who ran it, what failed and why, how it ended
+    #[arg(long, value_name = "ID", conflicts_with_all = ["follow", "lines"])]
+    pub task: Option<String>,
+    /// Queue of that task (default: all are searched)
+    #[arg(long, value_name = "QUEUE", requires = "task")]
+    pub queue: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,10 +6,14 @@ use super::{LogLine, LogRequest, Moved, observe};
 use crate::error::Error;
 use crate::status::{Look, Status};
 use kedactl_cluster::LogOptions;
-use kedactl_queue::{Inspector, QueueName, Redis};
+use kedactl_queue::{Inspector, QueueName, Redis, TaskId};
 use kedactl_stack::{Home, Live, Record, StackError};
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{OnceCell, mpsc};
+
+/// By so much the clocks of nodes and of this machine may differ.
+const CLOCKS_DIFFER_S: u64 = 120;
 
 /// A stack with a record of its cluster.
 #[derive(Debug)]
@@ -100,10 +104,17 @@ impl OnCluster {
         lines: mpsc::Sender<LogLine>,
     ) -> Result<(), Error> {
         let live = self.live().await?;
+        let since = |id: TaskId| {
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            (now.as_secs() + CLOCKS_DIFFER_S).saturating_sub(id.timestamp_ms() / 1000) as i64
+        };
         let options = LogOptions {
             namespaces: live.namespaces().into_iter().collect(),
             components: request.services.clone(),
-            tail: Some(request.lines as i64),
+            tail: request.task.is_none().then_some(request.lines as i64),
+            since_s: request.task.map(since),
             follow: request.follow,
             ..LogOptions::default()
         };
@@ -113,6 +124,12 @@ impl OnCluster {
             let mut any = false;
             while let Some(line) = receiver.recv().await {
                 any = true;
+                if request
+                    .task
+                    .is_some_and(|id| !line.text.contains(id.as_str()))
+                {
+                    continue;
+                }
                 let process = name(&line);
                 if lines
                     .send(LogLine {
@@ -131,7 +148,7 @@ impl OnCluster {
         };
         let (read, any) = tokio::join!(read, pass);
         read.map_err(StackError::from)?;
-        if any || request.services.is_empty() {
+        if any || request.services.is_empty() || request.task.is_some() {
             return Ok(());
         }
         Err(observe::no_log(&request.services))

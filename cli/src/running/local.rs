@@ -5,7 +5,7 @@
 use super::{LogLine, LogRequest, Moved, observe, queue_name};
 use crate::error::{Code, Error};
 use crate::status::{Look, Queue, Status};
-use crate::tail::{Tail, names};
+use crate::tail::{Tail, everything, names};
 use kedactl_local::{Layout, StackState};
 use kedactl_queue::{Inspector, QueueName, Redis};
 use std::collections::BTreeMap;
@@ -129,6 +129,15 @@ impl Local {
         let found = names(&folder, &request.services)?;
         if found.is_empty() && !request.follow {
             return Err(observe::no_log(&request.services));
+        }
+        if let Some(id) = &request.task {
+            for name in found {
+                let about = everything(&self.layout.log(&name), id.as_str())?;
+                if !send(&lines, &name, about).await {
+                    break;
+                }
+            }
+            return Ok(());
         }
         for name in found {
             let (last, tail) = Tail::open(&self.layout.log(&name), request.lines)?;

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::status::Look;
 use cluster::OnCluster;
-use kedactl_queue::{Inspector, QueueName, Redis};
+use kedactl_queue::{Inspector, QueueName, Redis, TaskId};
 use local::Local;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub(crate) struct LogRequest {
     /// Lines from before, of each.
     pub lines: usize,
     pub follow: bool,
+    /// Only what may be about this task, and of that everything.
+    pub task: Option<TaskId>,
 }
 
 /// One line of a process or pod.

@@ -7,6 +7,7 @@ pub(crate) mod bundle;
 pub(crate) mod charts;
 pub(crate) mod decisions;
 pub(crate) mod images;
+pub(crate) mod life;
 pub(crate) mod lint;
 pub(crate) mod load;
 pub(crate) mod progress;
