@@ -100,35 +100,30 @@ async fn accept(state: &State, route: &str, request: Request<Body>) -> Result<Re
         stale: is_stale(&notification, state),
         state: Shown::Alerts(Box::new(notification)),
     };
-    let trace_id = parts.extensions.get::<TraceContext>();
-    let trace_id = trace_id.map(|it| tracing::field::display(it.trace_id()));
-    let group = entry.group.clone();
-    let groups = || {
-        let ids = known
-            .chats
-            .iter()
-            .map(|it| GroupId::new(*it, &group).to_string());
-        ids.collect::<Vec<_>>().join(" ")
-    };
+    keep(state, entry, parts.extensions.get::<TraceContext>()).await
+}
+
+/// Keeps it, and says whose it was.
+async fn keep(
+    state: &State,
+    entry: Entry,
+    trace: Option<&TraceContext>,
+) -> Result<Response, Problem> {
+    let trace_id = trace.map(|it| tracing::field::display(it.trace_id()));
+    let ids = entry
+        .chats
+        .iter()
+        .map(|it| GroupId::new(*it, &entry.group).to_string());
+    let (route, groups) = (entry.route.clone(), ids.collect::<Vec<_>>().join(" "));
     let accepted = state.outbox.accept(entry).await.map_err(|error| {
-        tracing::warn!(
-            trace_id,
-            route,
-            groups = groups(),
-            error = crate::startup::chain(&error),
-            "not kept"
-        );
+        let error = crate::startup::chain(&error);
+        tracing::warn!(trace_id, route, groups, error, "not kept");
         Problem::unavailable("not-kept", "the notification could not be kept")
     })?;
     state.news.notify_one();
-    tracing::debug!(
-        trace_id,
-        route,
-        groups = groups(),
-        duplicate = accepted.duplicate,
-        "accepted"
-    );
-    let answer = json!({"duplicate": accepted.duplicate, "groups": accepted.updated});
+    let duplicate = accepted.duplicate;
+    tracing::debug!(trace_id, route, groups, duplicate, "accepted");
+    let answer = json!({"duplicate": duplicate, "groups": accepted.updated});
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 

@@ -83,22 +83,7 @@ pub async fn run(
     bound(at, metrics_at);
     let senders = settings.senders;
     let (grace, lame_duck) = (settings.grace, settings.lame_duck);
-    let metrics_kept = WebhookMetrics::default();
-    let (tracer, exporter) = Exporter::start(
-        settings.trace.as_ref(),
-        &settings.pod_name,
-        &metrics_kept.traces,
-    )?;
-    let state = State::new(
-        settings,
-        routes,
-        redis,
-        bot,
-        alertmanager,
-        shutdown.clone(),
-        metrics_kept,
-        tracer,
-    );
+    let (state, exporter) = state(settings, routes, redis, bot, alertmanager, &shutdown)?;
 
     let background = CancellationToken::new();
     let _ends_background = background.clone().drop_guard();
@@ -136,6 +121,32 @@ pub async fn run(
     } else {
         Err("calls were still open at the end of the grace period".to_owned())
     }
+}
+
+/// Joins the parts, and starts sending traces where that is asked for.
+fn state(
+    settings: WebhookSettings,
+    routes: Routes,
+    redis: Redis,
+    bot: Bot,
+    alertmanager: Option<Alertmanager>,
+    shutdown: &Shutdown,
+) -> Result<(State, Exporter), String> {
+    let metrics = WebhookMetrics::default();
+    let trace = settings.trace.as_ref();
+    let (tracer, exporter) = Exporter::start(trace, &settings.pod_name, &metrics.traces)?;
+    let shutdown = shutdown.clone();
+    let state = State::new(
+        settings,
+        routes,
+        redis,
+        bot,
+        alertmanager,
+        shutdown,
+        metrics,
+        tracer,
+    );
+    Ok((state, exporter))
 }
 
 fn app(state: State) -> Router {

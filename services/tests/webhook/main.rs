@@ -8,6 +8,7 @@ mod requirements;
 #[path = "../services/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
 mod support;
+mod traces;
 
 use serde_json::{Value as Json, json};
 use std::time::Duration;
