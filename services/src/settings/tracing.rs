@@ -74,7 +74,7 @@ pub struct TraceArgs {
     /// What else is said about this process: KEY=VALUE, comma separated, percent-encoded
     #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "ATTRIBUTES")]
     pub otel_resource_attributes: Option<String>,
-    /// Which traces are kept: `always_on`, `always_off`, `traceidratio`, or one of these behind `parentbased_` [default: parentbased_always_on]
+    /// Which traces are kept: `always_on`, `always_off`, `traceidratio`, or one of these behind `parentbased_` [default: `parentbased_always_on`]
     #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "SAMPLER")]
     pub otel_traces_sampler: Option<String>,
     /// Share of traces that `traceidratio` keeps, 0 to 1

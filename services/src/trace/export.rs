@@ -208,6 +208,7 @@ impl Sending {
     }
 
     /// Sends a batch, again where that may help, and counts what became of it.
+    #[expect(clippy::vec_box, reason = "they come boxed through the channel")]
     async fn deliver(&mut self, batch: &mut Vec<Box<Data>>) {
         let count = batch.len() as u64;
         if count == 0 {

@@ -1,6 +1,7 @@
 //! Traces of posts and of calls: whose they are, and that the bot's token is in none.
 
-use crate::{BOT, CHAT, Hook, TOKEN, WITHIN, group};
+use crate::hook::Hook;
+use crate::{BOT, CHAT, TOKEN, WITHIN, group};
 use kedactl_testkit::Collector;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
