@@ -219,15 +219,7 @@ fn a_fault_is_one_message_until_it_ends_and_dashboards_have_something_to_show() 
     let queries = queries(rig.namespace());
     assert!(queries.len() > 50, "{}", queries.len());
     // While there is work: without a worker nothing speaks of workers.
-    let load = [
-        "load",
-        "--rps",
-        "20",
-        "--duration",
-        "120s",
-        "--slo",
-        "lost=0",
-    ];
+    let load = ["load", "--rps", "20", "--duration", "90s"];
     let load = rig.spawn(&[&load[..], &["-o", "json"]].concat());
     let mut silent = queries.clone();
     silent.retain(|query, _| !OF_FAULTS.iter().any(|it| query.contains(it)));
@@ -239,8 +231,10 @@ fn a_fault_is_one_message_until_it_ends_and_dashboards_have_something_to_show() 
         }
         silent.is_empty()
     });
+    // Whether it left in time (7 says that it did not) is nothing here.
     let load = load.wait_with_output().unwrap();
-    assert!(load.status.success(), "{load:?}");
+    let report: Value = serde_json::from_slice(&load.stdout).unwrap();
+    assert_eq!(report["audit"]["lost"], 0, "{}", report["audit"]);
     // Those of faults are asked as well: a query that Prometheus refuses ends the test.
     for query in queries.keys() {
         rig.asked(query);
