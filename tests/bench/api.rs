@@ -7,7 +7,7 @@
 #[path = "api_client.rs"]
 mod client;
 #[path = "api_servers.rs"]
-mod servers;
+pub(crate) mod servers;
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn peer(report: &mut Report) -> Option<Served> {
     }
 }
 
-fn redis(extra: &[String]) -> anyhow::Result<RedisServer> {
+pub(crate) fn redis(extra: &[String]) -> anyhow::Result<RedisServer> {
     let server = RedisServer::start(&RedisOptions {
         extra: extra.to_vec(),
         ..RedisOptions::default()
@@ -123,7 +123,7 @@ fn redis(extra: &[String]) -> anyhow::Result<RedisServer> {
     Ok(server)
 }
 
-fn redis_replica(of: &RedisServer) -> anyhow::Result<RedisServer> {
+pub(crate) fn redis_replica(of: &RedisServer) -> anyhow::Result<RedisServer> {
     let replica = redis(&[format!("replicaof 127.0.0.1 {}", of.port())])?;
     kedactl_testkit::until("the replica is in step", Duration::from_secs(30), || {
         replica.info("master_link_status").contains("up")

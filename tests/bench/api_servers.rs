@@ -158,7 +158,8 @@ impl Api {
     }
 }
 
-fn on_core_0(args: &[String], port: u16) -> anyhow::Result<Api> {
+/// Starts a server on core 0 and waits until it is ready.
+pub(crate) fn on_core_0(args: &[String], port: u16) -> anyhow::Result<Api> {
     let logs = tempfile::tempdir()?;
     let args: Vec<String> = ["-c", "0"]
         .iter()

@@ -1,4 +1,4 @@
-//! `kedactl-bench [queue|api|load|images|cli|cluster|kind]…`: every performance promise beside a peer or a floor of the same run.
+//! `kedactl-bench [queue|api|webhook|load|images|cli|cluster|kind]…`: every performance promise beside a peer or a floor of the same run.
 //!
 //! It must not run inside the test suite: figures are for people and for docs/performance.md.
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
@@ -13,6 +13,7 @@ mod performance;
 mod python;
 mod queue;
 mod report;
+mod webhook;
 
 use clap::{Parser, ValueEnum};
 use report::Report;
@@ -32,6 +33,7 @@ struct Args {
 enum Suite {
     Queue,
     Api,
+    Webhook,
     Load,
     Images,
     Cli,
@@ -47,6 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
             match suite {
                 Suite::Queue => queue::run(&mut report)?,
                 Suite::Api => api::run(&mut report)?,
+                Suite::Webhook => webhook::run(&mut report)?,
                 Suite::Load => load::run(&mut report)?,
                 Suite::Images => images::run(&mut report)?,
                 Suite::Cli => cli::run(&mut report)?,

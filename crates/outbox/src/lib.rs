@@ -18,5 +18,5 @@ pub use error::OutboxError;
 pub use find::Found;
 pub use look::{Depth, Kind, Prober, Row};
 pub use outbox::{Outbox, OutboxOptions};
-pub use press::{Begun, Keeper, Poll, Poller, Wanted};
+pub use press::{Begun, Keeper, Poll, Poller, Unsilenced, Wanted};
 pub use send::{Claim, Outcome, Pace, Reported, Sender, Work};

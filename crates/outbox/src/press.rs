@@ -14,6 +14,8 @@ use crate::outbox::{Outbox, answered, call, channel};
 use crate::reply;
 use crate::send::name;
 
+/// An Alertmanager that could not be asked is asked again.
+const AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -84,6 +86,20 @@ impl Keeper {
     pub fn lease(&self) -> Duration {
         self.0.lease
     }
+}
+
+/// A group whose silence is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsilenced {
+    group: GroupId,
+    number: i64,
+    pub state: State,
+    pub marks: Marks,
+}
+
+/// As marks are kept; writing them into memory cannot fail.
+fn written(marks: &Marks) -> String {
+    serde_json::to_string(marks).unwrap_or_default()
 }
 
 /// One that asks for presses.
@@ -161,14 +177,15 @@ impl Poller {
         marks: Option<&Marks>,
         others: &[GroupId],
     ) -> Result<bool, OutboxError> {
-        let marks = marks.map(serde_json::to_string).transpose();
-        let marks = marks.ok().flatten().unwrap_or_default();
+        let ends = marks.and_then(|it| it.silence.as_ref());
+        let ends = ends.map(|it| (it.until * 1000).to_string());
         let mut command = call("acted");
         command
             .arg(&self.right.name)
             .arg(press)
             .arg(button)
-            .arg(marks);
+            .arg(marks.map(written).unwrap_or_default())
+            .arg(ends.unwrap_or_default());
         for other in others {
             command.arg(other.as_str());
         }
@@ -185,6 +202,39 @@ impl Poller {
                 _ => sleep(PAUSE).await,
             }
         }
+    }
+
+    /// A group that still fires as far as anybody said, and whose silence is over. It is handed out again after a while where
+    /// [`Poller::settle`] is not heard of.
+    pub async fn unsilenced(&mut self) -> Result<Option<Unsilenced>, OutboxError> {
+        let mut command = call("unsilenced");
+        command
+            .arg(&self.right.name)
+            .arg(AGAIN_AFTER.as_millis() as u64);
+        let answer = answered(&mut self.right.channel, command).await?;
+        let fields = reply::list(&answer)?;
+        if reply::number(fields.first())? == 0 {
+            return Ok(None);
+        }
+        let text = |at: usize| reply::text(fields.get(at));
+        Ok(Some(Unsilenced {
+            group: GroupId::known(text(1)),
+            number: reply::number(fields.get(2))?,
+            state: serde_json::from_str(&text(3)).map_err(|_| QueueError::Answer("not a state"))?,
+            marks: serde_json::from_str(&text(4)).unwrap_or_default(),
+        }))
+    }
+
+    /// Says whether anything of it fires, and what is shown of what people did from now on.
+    pub async fn settle(&mut self, it: &Unsilenced, over: bool) -> Result<(), OutboxError> {
+        let mut command = call("settle");
+        command
+            .arg(&self.right.name)
+            .arg(it.group.as_str())
+            .arg(it.number)
+            .arg(u8::from(over))
+            .arg(written(&it.marks));
+        answered(&mut self.right.channel, command).await.map(drop)
     }
 
     /// The first answer, and whether a replica has what was written, where there is one.

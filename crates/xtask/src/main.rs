@@ -25,7 +25,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run benchmarks beside their peers: queue, api, load, images, cli, cluster, kind (default: all)
+    /// Run benchmarks beside their peers: queue, api, webhook, load, images, cli, cluster, kind (default: all)
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,

@@ -89,17 +89,32 @@ impl Alertmanager {
         Err("Alertmanager's answer is none".to_owned())
     }
 
+    /// Whether anything with these labels fires, silenced or not.
+    pub(super) async fn fires(&self, matchers: &Labels) -> Result<bool, String> {
+        let mut request = self.client.get(format!("{}/api/v2/alerts", self.base));
+        for (name, value) in matchers {
+            request = request.query(&[filter(name, value)]);
+        }
+        let answer = answered(request).await?;
+        let alerts = answer.as_array().ok_or("Alertmanager's answer is none")?;
+        Ok(!alerts.is_empty())
+    }
+
     /// Whether it was made before, by whoever began and did not come to the end.
     pub(super) async fn has(&self, wanted: &Wanted<'_>) -> Result<bool, String> {
         let mut request = self.client.get(format!("{}/api/v2/silences", self.base));
         for (name, value) in wanted.matchers {
-            request = request.query(&[("filter", format!("{name}=\"{}\"", escaped(value)))]);
+            request = request.query(&[filter(name, value)]);
         }
         let answer = answered(request).await?;
         let silences = answer.as_array().map(Vec::as_slice).unwrap_or_default();
         let comment = wanted.comment();
         Ok(silences.iter().any(|it| it["comment"] == comment.as_str()))
     }
+}
+
+fn filter(name: &str, value: &str) -> (&'static str, String) {
+    ("filter", format!("{name}=\"{}\"", escaped(value)))
 }
 
 /// As a value stands between quotes in a matcher.

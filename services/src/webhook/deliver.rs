@@ -28,7 +28,7 @@ const REFUSALS: u32 = 5;
 /// A chat that takes nothing is tried again after so long.
 const CLOSED_FOR: Duration = Duration::from_mins(5);
 /// What the message of an incident shows whose end nobody told of.
-const ENDED: &str = "over: Alertmanager did not say when, and it fires anew below\n";
+const ENDED: &str = "over, nobody said when\n";
 /// A topic that is not there is tried again after so long.
 const LOST_FOR: Duration = Duration::from_mins(30);
 

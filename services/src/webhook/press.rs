@@ -84,6 +84,11 @@ async fn round(
         }
     };
     state.metrics.polling(true);
+    match kept(keeper, settle(state, poller)).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(error = startup::chain(&error), "not settled"),
+        None => return LOOK_EVERY,
+    }
     let asked = Instant::now();
     let heard = tokio::select! {
         heard = kept(keeper, state.bot.updates(from, WAIT)) => heard,
@@ -119,6 +124,30 @@ async fn round(
             AFTER_ERROR
         }
     }
+}
+
+/// Asks Alertmanager for the groups whose silence is over: of what ended in it nobody was told.
+async fn settle(state: &State, poller: &mut Poller) -> Result<(), OutboxError> {
+    let Some(alertmanager) = &state.alertmanager else {
+        return Ok(());
+    };
+    while let Some(mut due) = poller.unsilenced().await? {
+        let Shown::Alerts(notification) = &due.state else {
+            continue;
+        };
+        match alertmanager.fires(matchers(notification)).await {
+            Ok(fires) => {
+                // What is over keeps the word of its silence, what goes on is not silenced any more.
+                if fires {
+                    due.marks.silence = None;
+                }
+                poller.settle(&due, !fires).await?;
+                state.news.notify_one();
+            }
+            Err(why) => tracing::info!(why, "nobody knows what ended in a silence"),
+        }
+    }
+    Ok(())
 }
 
 /// Does something while the right to ask is kept; nothing where it is not any more, or nobody knows.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod hook;
+mod peer;
 mod requirements;
 #[path = "../services/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::rig::{BOT, CHATS, Rig, USER, chat};
 use super::shown;
-use super::traffic::Traffic;
+use super::traffic::{Ledger, Traffic};
 use crate::prober::pause;
 use crate::random::Random;
 use crate::scenario::Verdict;
@@ -19,11 +19,13 @@ use crate::stack::until;
 /// Kills of one count.
 const TIMES: u32 = 20;
 
-/// A press on `Ack`, and the state that its message showed.
+/// A press on `Ack`.
 struct Press {
     id: String,
-    chat: i64,
-    text: String,
+    /// Of the group, by its number in the chat's route.
+    group: String,
+    /// Alerts that fired when it was pressed, as far as the message said.
+    alerts: u64,
 }
 
 pub(crate) fn run(name: &'static str, count: u32, seed: u64) -> anyhow::Result<Verdict> {
@@ -56,12 +58,12 @@ pub(crate) fn run(name: &'static str, count: u32, seed: u64) -> anyhow::Result<V
         ledger.cut
     );
     let mut audit = shown::audit(&rig, &ledger, &BTreeMap::new())?;
-    let (answered, unseen) = acknowledged(&rig, &presses)?;
+    let [answered, due, unseen] = acknowledged(&rig, &ledger, &presses);
     println!(
-        "  presses: {}, answered: {answered}, not to be seen: {unseen}",
+        "  presses: {}, answered: {answered}; acknowledgements to be seen: {due}, not seen: {unseen}",
         presses.len()
     );
-    audit.lost += unseen;
+    audit.lost += unseen as u64;
     gaps.sort();
     // One call of each of four senders may be under way: at most one a kill is what is promised over all of them.
     let ok = audit.lost == 0 && audit.acknowledged > 0 && audit.duplicated <= kills as u64;
@@ -79,42 +81,42 @@ fn press(rig: &Rig, random: &mut Random, presses: &mut Vec<Press>) {
             .map(|it| it.1.clone())
     };
     let pressed = messages.iter().rev().find_map(|it| Some((it, button(it)?)));
-    if let Some((message, data)) = pressed {
+    let named = pressed.and_then(|(message, data)| {
+        let group = message.text.split("<b>").nth(1)?.split("</b>").next()?;
+        Some((message, data, group.to_owned()))
+    });
+    if let Some((message, data, group)) = named {
         presses.push(Press {
             id: rig.telegram.press_data(chat, message.id, &data, USER),
-            chat,
-            text: state(&message.text),
+            alerts: alerts(&message.text),
+            group,
         });
     }
 }
 
-/// What a message says of its alerts, without what people did about them.
-fn state(text: &str) -> String {
-    let lines = text.lines().filter(|it| !it.contains("acknowledged by"));
-    lines
-        .filter(|it| !it.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
+/// How many alerts a message speaks of: all of them fire, or none.
+fn alerts(text: &str) -> u64 {
+    let line = text.lines().nth(1).unwrap_or_default();
+    let number = line.split(' ').next().unwrap_or_default();
+    number.parse().unwrap_or_default()
 }
 
-/// Presses that were answered, and those of them whose message does not say so though its state is the same.
-fn acknowledged(rig: &Rig, presses: &[Press]) -> anyhow::Result<(usize, u64)> {
-    // The last ones wait for the next poller.
-    let done = |answers: &[kedactl_testkit::TelegramAnswer], press: &Press| {
-        answers.iter().any(|it| it.press == press.id)
-    };
+/// Presses that were answered; those of them that the last state of their group has to show, because no alert joined it since;
+/// and those that it does not show.
+fn acknowledged(rig: &Rig, ledger: &Ledger, presses: &[Press]) -> [usize; 3] {
     let answered = || {
         let answers = rig.telegram.answers();
-        presses.iter().filter(|it| done(&answers, it)).count()
+        let told = |press: &&Press| answers.iter().any(|it| it.press == press.id);
+        presses.iter().filter(told).count()
     };
-    let mut before = answered();
-    // Somebody who pressed and was killed before he could be told is not told: his message says it.
+    let mut told = answered();
+    // Who pressed and could not be told before it was killed is not told: his message says it.
     drop(until(
         "every press is answered",
-        Duration::from_secs(40),
+        Duration::from_secs(30),
         || {
-            before = answered();
-            Ok(before == presses.len())
+            told = answered();
+            Ok(told == presses.len())
         },
     ));
     let answers = rig.telegram.answers();
@@ -122,23 +124,34 @@ fn acknowledged(rig: &Rig, presses: &[Press]) -> anyhow::Result<(usize, u64)> {
         let mut of = answers.iter().filter(|it| it.press == press.id);
         of.any(|it| it.text == "Acknowledged.")
     };
-    // Of a message that came twice, the one that is its group's says so.
-    let unseen = |press: &&Press| {
-        let messages = rig.telegram.messages(press.chat);
-        let mut same = messages
-            .iter()
-            .filter(|it| state(&it.text) == press.text)
-            .peekable();
-        same.peek().is_some() && !same.any(|it| it.text.contains("acknowledged by @ann"))
+    let last = |press: &Press| {
+        let (number, state) = ledger.groups.get(&press.group)?;
+        let mark = format!("{state}<");
+        let mut messages = rig.telegram.messages(chat(*number));
+        // Of a message that came twice, the one that is its group's says it.
+        messages.retain(|it| it.text.contains(&mark));
+        let same = messages
+            .first()
+            .is_some_and(|it| alerts(&it.text) == press.alerts);
+        same.then_some(messages)
     };
-    let mut left = presses.iter().filter(granted).filter(unseen).count();
+    let seen = |press: &&Press| {
+        let shown = last(press).unwrap_or_default();
+        shown
+            .iter()
+            .any(|it| it.text.contains("acknowledged by @ann"))
+    };
+    let due = |press: &&Press| last(press).is_some();
+    let due: Vec<&Press> = presses.iter().filter(granted).filter(due).collect();
+    let unseen = || due.iter().filter(|it| !seen(it)).count();
+    let mut left = unseen();
     drop(until(
         "every acknowledgement is shown",
         Duration::from_secs(40),
         || {
-            left = presses.iter().filter(granted).filter(unseen).count();
+            left = unseen();
             Ok(left == 0)
         },
     ));
-    Ok((before, left as u64))
+    [told, due.len(), left]
 }

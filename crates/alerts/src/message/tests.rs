@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn whatever_alerts_hold_the_message_is_one_that_telegram_takes(
         alerts in prop::collection::vec((labels(), labels(), any::<bool>(), texts()), 0..40),
-        (group, common, url) in (labels(), labels(), texts()), truncated in 0_u64..9,
+        (group, common, url, marks) in (labels(), labels(), texts(), texts()), truncated in 0_u64..9,
     ) {
         let count = alerts.len();
         let alerts: Vec<Json> = alerts
@@ -151,7 +151,7 @@ proptest! {
         let it = notification(&json!({
             "groupLabels": group, "commonLabels": common, "externalURL": url, "alerts": alerts, "truncatedAlerts": truncated,
         }));
-        let rendered = Template::built_in().render("default", &it);
+        let rendered = Template::built_in().render_marked("default", &it, &Html::of_text(&marks));
         prop_assert_eq!(&rendered.warning, &None);
         prop_assert!(rendered.html.length() <= MESSAGE && !rendered.html.is_blank());
         prop_assert_eq!(&Html::read(&rendered.html.text()).unwrap(), &rendered.html);

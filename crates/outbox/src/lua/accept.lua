@@ -17,16 +17,16 @@ local function continues(before, firing, over)
 end
 
 -- What fires has nothing to do with what fired: the message of the incident before shows its end, and a new one rings.
-local function begin(P, now, group, g, had)
+local function begin(P, now, group, g, had, before)
   redis.call('HSET', g, 'fresh', had.want + 1)
   if had.lease then
     -- Somebody is showing the incident before: what becomes of its message is known when that is over.
     redis.call('HSETNX', g, 'old_state', had.state)
-    redis.call('HSETNX', g, 'old_status', had.status)
+    redis.call('HSETNX', g, 'old_status', before)
     if had.marks then redis.call('HSETNX', g, 'old_marks', had.marks) end
   elseif had.message then
     local shown = had.sent_status == 'r' and had.want == had.sent
-    if not shown then split(P, now, group, g, had.message, had.state, had.status, had.marks) end
+    if not shown then split(P, now, group, g, had.message, had.state, before, had.marks) end
     redis.call('HDEL', g, 'message')
   end
   disarm(P, g)
@@ -35,18 +35,20 @@ end
 
 local function update(P, now, keep, group, chat, thread, route, status, stale, state, firing, over)
   local g = P .. 'g:' .. group
-  local it = redis.call('HMGET', g, 'status', 'want', 'sent', 'sent_status', 'lease', 'chat', 'message', 'firing', 'state', 'marks')
+  local it = redis.call('HMGET', g, 'status', 'want', 'sent', 'sent_status', 'lease', 'chat', 'message', 'firing', 'state', 'marks', 'ended')
   local had = {status = it[1], want = it[2], sent = it[3], sent_status = it[4], lease = it[5], chat = it[6], message = it[7],
     state = it[9], marks = it[10]}
+  -- A guess that nobody has confirmed.
+  local before = it[11] and 'f' or had.status
   -- A replay from long ago, of what has ended since.
   if stale == '1' and status == 'f' and had.status == 'r' then return 0 end
   chat = current(P, chat)
   if had.chat and had.chat ~= chat then dequeue(P, group, had.chat) end
-  if had.status and status == 'f' and not continues(it[8] or '', firing, over) then begin(P, now, group, g, had) end
+  if had.status and status == 'f' and not continues(it[8] or '', firing, over) then begin(P, now, group, g, had, before) end
   redis.call('HINCRBY', g, 'want', 1)
   redis.call('HSETNX', g, 'since', text(now))
   redis.call('HSET', g, 'chat', chat, 'thread', thread, 'route', route, 'status', status, 'state', state, 'firing', firing, 'at', text(now))
-  redis.call('HDEL', g, 'dead', 'fails')
+  redis.call('HDEL', g, 'dead', 'fails', 'ended')
   redis.call('ZREM', P .. 'dead', group)
   redis.call('PEXPIRE', g, keep)
   if not had.lease then enqueue(P, now, group, chat, status) end

@@ -9,6 +9,7 @@
 --                    was being sent when the present one began), ended (1: nobody said when), once (1: forgotten when it is
 --                    shown), button (what stands for it on its buttons), marks and old_marks (what people did about it)
 --   button:<button>  its group
+--   silences         groups that were silenced, by when that ends (ms)
 --   poller           who asks Telegram for presses
 --   pressed          number of the next press
 --   pressing         number of the press that somebody began to act upon

@@ -195,6 +195,89 @@ async fn a_button_stands_for_nothing_when_its_incident_is_over() {
     assert_eq!(poller.begin(3, "nonsense").await.unwrap(), Begun::Nothing);
 }
 
+/// Alertmanager tells nobody what ends in a silence: it has to be asked.
+#[tokio::test]
+async fn what_fired_before_a_silence_is_asked_for_after_it() {
+    let bench = Bench::new().await;
+    bench.add(&[1], "a", "firing", 0).await;
+    let mut sender = bench.sender();
+    let button = shown(&mut sender).await.button.unwrap();
+    let mut poller = polling(&bench, 0).await;
+    // One that ended in 1970.
+    let marks = silenced("ann");
+    assert_eq!(poller.unsilenced().await.unwrap(), None);
+    for (press, over) in [(1, false), (2, true)] {
+        assert!(
+            poller
+                .acted(press, &button, Some(&marks), &[])
+                .await
+                .unwrap()
+        );
+        assert_eq!(shown(&mut sender).await.marks, marks);
+        let mut due = poller.unsilenced().await.unwrap().expect("it is over");
+        assert_eq!(due.marks, marks);
+        // Nobody else is asked at the same time.
+        assert_eq!(poller.unsilenced().await.unwrap(), None);
+        due.marks = Marks::default();
+        poller.settle(&due, over).await.unwrap();
+        let work = shown(&mut sender).await;
+        assert_eq!((work.message, &work.marks), (Some(40), &Marks::default()));
+        assert_eq!((work.ended, work.button.is_none()), (over, over));
+        assert_eq!(poller.unsilenced().await.unwrap(), None);
+    }
+    assert_eq!(poller.begin(3, &button).await.unwrap(), Begun::Nothing);
+    // What fires after it is a new incident, though nobody told of its beginning.
+    bench.add(&[1], "a", "firing", 1).await;
+    assert_eq!(shown(&mut sender).await.message, None);
+    assert_eq!(sender.claim().await.unwrap(), Claim::Idle);
+}
+
+#[tokio::test]
+async fn what_came_after_a_silence_is_not_undone_by_an_answer_from_before() {
+    let bench = Bench::new().await;
+    bench.add(&[1], "a", "firing", 0).await;
+    let mut sender = bench.sender();
+    let button = shown(&mut sender).await.button.unwrap();
+    let mut poller = polling(&bench, 0).await;
+    assert!(
+        poller
+            .acted(1, &button, Some(&silenced("ann")), &[])
+            .await
+            .unwrap()
+    );
+    shown(&mut sender).await;
+    let due = poller.unsilenced().await.unwrap().expect("it is over");
+    bench
+        .accept(entry_of(&[1], "a", &[("a", true, 0), ("b", true, 1)]))
+        .await
+        .unwrap();
+    poller.settle(&due, true).await.unwrap();
+    let work = shown(&mut sender).await;
+    assert!(!work.ended && work.button.is_some());
+    assert_eq!(sender.claim().await.unwrap(), Claim::Idle);
+
+    // Neither is an end that was a guess shown as told, where it fires anew before anybody saw it.
+    let Some(due) = ({
+        poller
+            .acted(2, &button, Some(&silenced("ann")), &[])
+            .await
+            .unwrap();
+        shown(&mut sender).await;
+        poller.unsilenced().await.unwrap()
+    }) else {
+        panic!("it is over");
+    };
+    poller.settle(&due, true).await.unwrap();
+    bench
+        .accept(entry_of(&[1], "a", &[("c", true, 9)]))
+        .await
+        .unwrap();
+    let fresh = shown(&mut sender).await;
+    let old = shown(&mut sender).await;
+    assert_eq!((fresh.message, fresh.ended), (None, false));
+    assert_eq!((old.message, old.ended), (Some(40), true));
+}
+
 #[tokio::test]
 async fn words_of_ours_have_no_buttons() {
     let bench = Bench::new().await;

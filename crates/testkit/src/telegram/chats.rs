@@ -43,6 +43,9 @@ impl State {
         if let Some((status, words)) = self.closed.get(&chat) {
             return Err(Refusal::new(*status, words));
         }
+        if let Some(until) = self.parked.get(&chat).filter(|until| **until > at) {
+            return Err(Refusal::too_many(until.saturating_sub(at).as_secs() + 1));
+        }
         if let Some(seconds) = self.limits.exceeded(chat, at) {
             return Err(Refusal::too_many(seconds));
         }

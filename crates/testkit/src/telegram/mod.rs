@@ -62,6 +62,20 @@ pub struct TelegramCall {
     pub description: String,
 }
 
+impl TelegramCall {
+    /// The chat that it is for; 0 where it is for none.
+    pub fn chat(&self) -> i64 {
+        chat(&self.body)
+    }
+}
+
+/// Some clients write numbers as texts, which Telegram takes.
+fn chat(body: &Json) -> i64 {
+    let id = &body["chat_id"];
+    let text = || id.as_str().and_then(|it| it.parse().ok());
+    id.as_i64().or_else(text).unwrap_or_default()
+}
+
 /// A message as a chat shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TelegramMessage {
@@ -93,6 +107,8 @@ struct State {
     faults: BTreeMap<i64, VecDeque<TelegramFault>>,
     /// Refusals of a chat until they are taken back.
     closed: BTreeMap<i64, (u16, String)>,
+    /// Until when a chat takes nothing.
+    parked: BTreeMap<i64, Duration>,
     /// Topics that are not there.
     lost_topics: BTreeSet<(i64, i64)>,
     limits: Limits,
@@ -222,6 +238,12 @@ impl Telegram {
         }
     }
 
+    /// Refuses everything to a chat for so many seconds, and says so.
+    pub fn park(&self, chat: i64, seconds: u64) {
+        let until = self.shared.start.elapsed() + Duration::from_secs(seconds);
+        self.lock().parked.insert(chat, until);
+    }
+
     /// Takes a topic away, or makes it again.
     pub fn delete_topic(&self, chat: i64, thread: i64, gone: bool) {
         let mut state = self.lock();
@@ -263,7 +285,7 @@ impl Telegram {
     /// Every call that was to show something in a chat.
     pub fn sends(&self) -> Vec<TelegramCall> {
         let calls = self.calls().into_iter();
-        calls.filter(|it| it.body["chat_id"].is_i64()).collect()
+        calls.filter(|it| it.chat() != 0).collect()
     }
 
     /// What a chat shows, the oldest first.
@@ -347,7 +369,7 @@ impl Shared {
 
     /// Carries out a call that is to show something.
     fn show(&self, at: Duration, method: &str, body: Json) -> Option<Reply> {
-        let chat = body["chat_id"].as_i64().unwrap_or_default();
+        let chat = chat(&body);
         let fault = self.lock().fault(chat);
         let (before, after) = self.lock().takes;
         self.rest(before);

@@ -49,7 +49,7 @@ async fn r04_what_begins_anew_rings_though_nobody_told_of_an_end() {
     hook.post(&group("Quiet", &[("a", true)], 9)).await;
     let both = shown("the second, and the end of the first", 2, true);
     assert!(!both[1].silent && both[1].text.contains("1 firing"));
-    assert!(both[0].text.contains("Alertmanager did not say when"));
+    assert!(both[0].text.contains("over, nobody said when"));
     hook.stop().await;
 }
 

@@ -204,6 +204,50 @@ async fn r09_an_alertmanager_that_is_away_is_told_to_whoever_pressed() {
     hook.stop().await;
 }
 
+/// Alertmanager tells nobody what ends in a silence: when it is over, it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn r09_what_ended_in_a_silence_is_shown_after_it() {
+    let alertmanager = Alertmanager::start(QUIET);
+    let hook = hook(&alertmanager.url()).await;
+    let silenced = |name: &str| {
+        let message = shown(&hook, name);
+        press(&hook, message.id, "Silence 1h", ANN);
+        shown(&hook, "silenced until");
+        // An hour passes.
+        let all = hook.redis.command("ZRANGE ka:{outbox}:silences 0 -1");
+        let group = all
+            .lines()
+            .find(|it| it.len() > 20)
+            .unwrap()
+            .trim()
+            .to_owned();
+        hook.redis
+            .command(&format!("ZADD ka:{{outbox}}:silences 1 {group}"));
+        message.id
+    };
+    hook.post(&group("Over", &[("a", true)], 1)).await;
+    silenced("Over");
+    let over = shown(&hook, "over, nobody said when");
+    assert!(
+        over.text.contains("1 resolved") && over.text.contains("by @ann"),
+        "{}",
+        over.text
+    );
+    assert!(over.buttons.is_empty());
+
+    alertmanager.alert(&[("alertname", "GoesOn"), ("pod", "a")], "", "");
+    hook.post(&group("GoesOn", &[("a", true)], 1)).await;
+    let message = silenced("GoesOn");
+    let shown = hook
+        .telegram
+        .until("no silence any more", CHAT, WITHIN, |shown| {
+            shown[1].edits == 2 && !shown[1].text.contains("silenced")
+        });
+    assert!(shown[1].text.contains("1 firing") && shown[1].buttons.len() == 4);
+    assert_eq!(shown[1].id, message);
+    hook.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r09_of_two_replicas_one_asks_for_presses_and_the_other_takes_over() {
     let mut hook = hook("http://127.0.0.1:1").await;
