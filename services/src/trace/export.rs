@@ -192,7 +192,7 @@ impl Sending {
                     if batch.is_empty() {
                         due = Instant::now() + LINGER;
                     }
-                    batch.push(data);
+                    batch.push(*data);
                     if batch.len() == BATCH {
                         self.deliver(&mut batch).await;
                     }
@@ -208,8 +208,7 @@ impl Sending {
     }
 
     /// Sends a batch, again where that may help, and counts what became of it.
-    #[expect(clippy::vec_box, reason = "they come boxed through the channel")]
-    async fn deliver(&mut self, batch: &mut Vec<Box<Data>>) {
+    async fn deliver(&mut self, batch: &mut Vec<Data>) {
         let count = batch.len() as u64;
         if count == 0 {
             return;

@@ -9,14 +9,14 @@ use super::export::Resource;
 use super::span::{Data, Value};
 
 /// One request with all the spans.
-pub(super) fn request(resource: &Resource, spans: &[Box<Data>]) -> Vec<u8> {
+pub(super) fn request(resource: &Resource, spans: &[Data]) -> Vec<u8> {
     let text =
         |(key, value): &(String, String)| json!({"key": key, "value": {"stringValue": value}});
     let request = json!({"resourceSpans": [{
         "resource": {"attributes": resource.attributes.iter().map(text).collect::<Vec<_>>()},
         "scopeSpans": [{
             "scope": {"name": Resource::SCOPE, "version": Resource::VERSION},
-            "spans": spans.iter().map(|it| span(it)).collect::<Vec<_>>(),
+            "spans": spans.iter().map(span).collect::<Vec<_>>(),
         }],
     }]});
     request.to_string().into_bytes()

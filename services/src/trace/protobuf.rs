@@ -101,7 +101,7 @@ impl Message {
 }
 
 /// One request with all the spans.
-pub(super) fn request(resource: &Resource, spans: &[Box<Data>]) -> Vec<u8> {
+pub(super) fn request(resource: &Resource, spans: &[Data]) -> Vec<u8> {
     let mut request = Message::default();
     request.message(1, |it| {
         it.message(1, |it| {

@@ -202,7 +202,7 @@ fn both_ways_of_writing_say_the_same() {
     span.fail("timeout", "too late");
     let id = span.context().span_id().to_string();
     drop(span);
-    let data = vec![ended(&mut spans)];
+    let data = [*ended(&mut spans)];
     let resource = super::export::Resource {
         attributes: vec![("service.name".into(), "s".into())],
     };

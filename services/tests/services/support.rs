@@ -119,10 +119,14 @@ pub(crate) struct Api {
 }
 
 pub(crate) fn api(redis: &RedisServer, flags: &[&str]) -> Api {
-    api_with(redis, flags, &[])
+    Api::ready(Process::start(API, &api_args(redis, flags)))
 }
 
 pub(crate) fn api_with(redis: &RedisServer, flags: &[&str], env: &[(&str, String)]) -> Api {
+    Api::ready(Process::start_with(API, &api_args(redis, flags), env))
+}
+
+fn api_args(redis: &RedisServer, flags: &[&str]) -> Vec<String> {
     let mut args = vec![
         format!("--redis-addr=127.0.0.1:{}", redis.port()),
         "--listen=127.0.0.1:0".to_owned(),
@@ -141,15 +145,20 @@ pub(crate) fn api_with(redis: &RedisServer, flags: &[&str], env: &[(&str, String
             .map(ToString::to_string),
     );
     args.extend(flags.iter().map(ToString::to_string));
-    let process = Process::start_with(API, &args, env);
-    let (port, metrics) = (process.port("at"), process.port("metrics_at"));
-    until("the API is ready", PATIENCE, || {
-        status(metrics, "/readyz") == Some(200)
-    });
-    Api {
-        process,
-        port,
-        metrics,
+    args
+}
+
+impl Api {
+    fn ready(process: Process) -> Self {
+        let (port, metrics) = (process.port("at"), process.port("metrics_at"));
+        until("the API is ready", PATIENCE, || {
+            status(metrics, "/readyz") == Some(200)
+        });
+        Self {
+            process,
+            port,
+            metrics,
+        }
     }
 }
 

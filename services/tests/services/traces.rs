@@ -39,7 +39,7 @@ fn submit(api: &Api, headers: &[&str], body: &Value) -> String {
         body.to_string().as_bytes(),
     );
     assert_eq!(reply.status, 202, "{}", reply.text);
-    reply.json()["id"].as_str().unwrap().to_owned()
+    reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
 fn end(mut process: Process) {
@@ -295,17 +295,17 @@ fn settings_that_cannot_work_are_named_without_what_they_hold() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "its-secret".to_owned()),
         ("OTEL_TRACES_SAMPLER", "some".to_owned()),
     ];
-    for alone in 0..wrong.len() {
+    for alone in &wrong {
         let mut env = vec![(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "http://127.0.0.1:1".to_owned(),
         )];
-        env.push(wrong[alone].clone());
+        env.push(alone.clone());
         let mut process = Process::start_with(API, &["--redis-addr=127.0.0.1:1".to_owned()], &env);
         assert_eq!(process.exit().code(), Some(65));
         let log = process.log();
         assert!(
-            log.contains(wrong[alone].0) && !log.contains("its-secret"),
+            log.contains(alone.0) && !log.contains("its-secret"),
             "{log}"
         );
     }
