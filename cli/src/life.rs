@@ -39,6 +39,9 @@ pub(crate) struct Life {
     pub state: Option<TaskState>,
     pub trace_id: Option<String>,
     pub record: Option<TaskView>,
+    /// Why its record could not be read, where it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
     pub events: Vec<Event>,
 }
 
@@ -89,6 +92,7 @@ impl Life {
             state: record.as_ref().map(|it| it.state),
             trace_id,
             record,
+            unread: None,
             events,
         })
     }

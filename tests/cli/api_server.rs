@@ -179,7 +179,10 @@ fn connection(mut stream: &TcpStream, answer: &impl Fn(&str, &str, &[u8]) -> Ans
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let (code, answer) = answer(method, target, &body);
-        let text = answer.to_string();
+        // A text is a log's, the rest JSON.
+        let text = answer
+            .as_str()
+            .map_or_else(|| answer.to_string(), str::to_owned);
         write!(
             stream,
             "HTTP/1.1 {code}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",

@@ -13,6 +13,8 @@ use kedactl_tests::Context;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 
+const TASK: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
 pub(crate) const UID: &str = "0b5c7f3a-1111-4222-8333-444455556666";
 
 /// Records a stack `demo` on the cluster behind a port, as `up` does.
@@ -67,6 +69,7 @@ pub(crate) fn answer(method: &str, target: &str) -> Answer {
             pod("api-1", "api", true),
             pod("worker-1", "worker", false)
         ])),
+        ("GET", "/api/v1/namespaces/keda/pods/api-1/log") => ("200 OK", log(target).into()),
         ("GET", "/apis/autoscaling/v2/namespaces/keda/horizontalpodautoscalers") => {
             list(json!([autoscaler()]))
         }
@@ -94,6 +97,31 @@ fn pod(name: &str, component: &str, ready: bool) -> Value {
         "spec": {"nodeName": "node-1"},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
             "containerStatuses": [{"name": component, "image": "kedactl:1", "ready": ready, "restartCount": 3, "state": state}]}})
+}
+
+/// The log of the API's pod: of its container now, and of the one before it restarted.
+fn log(target: &str) -> String {
+    let line = |at: &str, message: &str, id: &str| {
+        let line = json!({"timestamp": at, "level": "DEBUG", "target": "task", "task_id": id, "queue": "default",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "message": message});
+        format!("{at} {line}\n")
+    };
+    assert!(
+        target.contains("sinceSeconds=") && !target.contains("tailLines"),
+        "{target}"
+    );
+    if target.contains("previous=true") {
+        return line("2026-11-27T23:00:00.000001Z", "accepted", TASK);
+    }
+    line(
+        "2026-11-27T23:00:03Z",
+        "its worker died: it is taken again",
+        TASK,
+    ) + &line(
+        "2026-11-27T23:00:04Z",
+        "accepted",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAW",
+    )
 }
 
 fn autoscaler() -> Value {
@@ -185,6 +213,40 @@ fn a_cluster_that_does_not_answer_is_an_error_beside_what_is_recorded() {
     ] {
         context.run(&[args, &["--stack", "demo"]].concat()).check(8);
     }
+}
+
+#[test]
+fn what_pods_logged_about_a_task_is_told_though_redis_does_not_answer() {
+    let context = context();
+    record(&context, cluster());
+    let args = ["logs", "--task", TASK, "--stack", "demo"];
+    let life = context
+        .run(&[&args[..], &["-o", "json"]].concat())
+        .expect(0)
+        .json();
+    let events = life["events"].as_array().unwrap();
+    let told: Vec<&Value> = events.iter().map(|it| &it["what"]).collect();
+    assert_eq!(
+        told,
+        ["accepted", "its worker died: it is taken again"],
+        "{life}"
+    );
+    assert!(events.iter().all(|it| it["process"] == "api-1"), "{life}");
+    assert!(
+        life["unread"].is_string() && life["trace_id"].is_string(),
+        "{life}"
+    );
+    let text = context.run(&args).expect(0).stdout;
+    assert!(text.contains("its record could not be read"), "{text}");
+    // Of one that nobody logged, why Redis could not be asked is the answer.
+    let other = [
+        "logs",
+        "--task",
+        "01ARZ3NDEKTSV4RRFFQ69G5FA0",
+        "--stack",
+        "demo",
+    ];
+    assert_ne!(context.run(&other).code, Some(0));
 }
 
 #[test]

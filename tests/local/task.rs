@@ -44,6 +44,9 @@ fn a_life_is_told_while_it_waits_and_when_it_failed_and_was_done() {
     assert_eq!(told(&waiting), ["accepted"]);
     let by = waiting["events"][0]["process"].as_str().unwrap();
     assert!(by.starts_with("api-"), "{waiting}");
+    // What is known of it survives what the task survives.
+    context.run(&["redis", "failover"]).check(0);
+    assert_eq!(told(&life(&context, &id)), ["accepted"]);
     context.run(&["queue", "resume"]).check(0);
     until("the task is done", || {
         life(&context, &id)["state"] == "done"

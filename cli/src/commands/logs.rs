@@ -79,10 +79,11 @@ async fn task(
         Ok(record) => (record, None),
         Err(error) => (None, Some(error)),
     };
-    let Some(found) = Life::new(id, record, &lines) else {
+    let Some(mut found) = Life::new(id, record, &lines) else {
         read?;
         return Err(unread.unwrap_or_else(|| unknown(id, args.queue.as_deref())));
     };
+    found.unread = unread.map(|error| error.to_string());
     if context.json() {
         context.printer.data(&crate::output::json(&found)?)?;
     } else {
@@ -106,15 +107,14 @@ async fn record(
     id: TaskId,
 ) -> Result<Option<(QueueName, TaskView)>, Error> {
     let inspector = running.inspector().await?;
-    let queues = match queue {
-        Some(name) => vec![queue_name(name)?],
-        None => {
-            let own = running.queue()?;
-            let mut all = inspector.queues().await?;
-            all.retain(|it| *it != own);
-            all.insert(0, own);
-            all
-        }
+    let queues = if let Some(name) = queue {
+        vec![queue_name(name)?]
+    } else {
+        let own = running.queue()?;
+        let mut all = inspector.queues().await?;
+        all.retain(|it| *it != own);
+        all.insert(0, own);
+        all
     };
     for queue in queues {
         if let Some(view) = inspector.task(&queue, id).await? {

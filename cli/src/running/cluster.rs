@@ -116,6 +116,7 @@ impl OnCluster {
             tail: request.task.is_none().then_some(request.lines as i64),
             since_s: request.task.map(since),
             follow: request.follow,
+            previous: request.task.is_some(),
             ..LogOptions::default()
         };
         let (sender, mut receiver) = mpsc::channel(256);

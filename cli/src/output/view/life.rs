@@ -44,7 +44,11 @@ pub(crate) fn text(life: &Life) -> String {
 
 fn now(life: &Life) -> String {
     let Some(view) = &life.record else {
-        return warn("its record is not kept any more");
+        let why = life.unread.as_ref();
+        return warn(&why.map_or_else(
+            || "its record is not kept any more".to_owned(),
+            |why| format!("its record could not be read: {why}"),
+        ));
     };
     let state = match view.state {
         TaskState::Done => good("done"),

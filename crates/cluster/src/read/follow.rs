@@ -30,6 +30,8 @@ pub(crate) struct Source {
     component: String,
     /// Restarts so far: the next instance is another source.
     instance: u32,
+    /// The instance before this one is meant.
+    previous: bool,
 }
 
 /// Lines from before and seconds back, both optional.
@@ -48,7 +50,17 @@ impl Source {
             container: container.name.clone(),
             component: component.clone(),
             instance: container.restarts,
+            previous: false,
         }
+    }
+
+    /// The instance before this one, of which the node keeps the log.
+    pub(crate) fn before(&self) -> Option<Self> {
+        let previous = true;
+        (self.instance > 0).then(|| Self {
+            previous,
+            ..self.clone()
+        })
     }
 
     fn request(&self, params: &LogParams) -> Result<http::Request<Vec<u8>>, ApiError> {
@@ -65,6 +77,7 @@ impl Source {
             tail_lines: tail,
             since_seconds: since,
             timestamps: true,
+            previous: self.previous,
             ..LogParams::default()
         }
     }

@@ -45,6 +45,8 @@ pub struct LogOptions {
     pub tail: Option<i64>,
     /// Only lines of the last so many seconds.
     pub since_s: Option<i64>,
+    /// Also those of the instance of each container before this one; not with `follow`.
+    pub previous: bool,
     /// Go on with what comes.
     pub follow: bool,
     /// Taken out of every line.
@@ -162,7 +164,10 @@ async fn once(
     let mut all = Vec::new();
     for (source, _) in sources(cluster, options).await? {
         let window = (options.tail, options.since_s);
-        all.extend(source.read(cluster, window, &options.secrets).await?);
+        let before = source.before().filter(|_| options.previous);
+        for it in before.iter().chain([&source]) {
+            all.extend(it.read(cluster, window, &options.secrets).await?);
+        }
     }
     all.sort_by(|a, b| a.at.cmp(&b.at));
     for line in all {
