@@ -62,7 +62,7 @@ fn away(
 ) -> anyhow::Result<(Duration, u64, u64)> {
     let name = |kind: &str| format!("{kind}{round}-");
     let fire = |kind: &str, since: u64| {
-        alertmanager.alert(&[("alertname", &name(kind))], &rfc3339(since), "")
+        alertmanager.alert(&[("alertname", &name(kind))], &rfc3339(since), "");
     };
     let end = |kind: &str, since: u64| {
         alertmanager.alert(

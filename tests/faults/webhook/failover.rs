@@ -38,8 +38,8 @@ pub(crate) fn run(name: &'static str, count: u32, seed: u64) -> anyhow::Result<V
         };
         let at = Instant::now();
         stack.kill(master);
-        let new = stack.wait_for_other_master(master, Duration::from_secs(60));
-        until("an accepted state", Duration::from_secs(60), || {
+        let new = stack.wait_for_other_master(master, Duration::from_mins(1));
+        until("an accepted state", Duration::from_mins(1), || {
             Ok(traffic.gap(at).is_some())
         })?;
         let healed = Instant::now();
@@ -48,7 +48,7 @@ pub(crate) fn run(name: &'static str, count: u32, seed: u64) -> anyhow::Result<V
             let info = stack.nodes()[new].command("INFO replication");
             Ok(info.matches("state=online").count() == 2)
         })?;
-        until("one more", Duration::from_secs(60), || {
+        until("one more", Duration::from_mins(1), || {
             Ok(traffic.gap(healed).is_some())
         })?;
         gaps.push(traffic.gap(at).unwrap_or_default());
