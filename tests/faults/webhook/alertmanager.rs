@@ -50,7 +50,8 @@ pub(crate) fn run(name: &'static str, count: u32, _seed: u64) -> anyhow::Result<
         // Three alerts of a round have a message each, and so has the fourth where Alertmanager told of it.
         duplicated: messages - (4 * u64::from(count) - unknown),
     };
-    let ok = lost == 0 && delivered >= 5 * u64::from(count) && audit.duplicated == 0;
+    // One chat: one call at most is under way when it is killed.
+    let ok = lost == 0 && delivered >= 5 * u64::from(count) && audit.duplicated <= u64::from(count);
     Ok(Verdict::of(name, count as usize, audit, gaps, ok))
 }
 
