@@ -28,7 +28,7 @@ fn life(context: &Context, id: &str) -> Value {
 }
 
 fn told(life: &Value) -> Vec<&str> {
-    let events = life["events"].as_array().unwrap();
+    let events = life["events"].as_array().map_or(&[][..], Vec::as_slice);
     events.iter().filter_map(|it| it["what"].as_str()).collect()
 }
 
@@ -44,32 +44,35 @@ fn a_life_is_told_while_it_waits_and_when_it_failed_and_was_done() {
     assert_eq!(told(&waiting), ["accepted"]);
     let by = waiting["events"][0]["process"].as_str().unwrap();
     assert!(by.starts_with("api-"), "{waiting}");
-    // What is known of it survives what the task survives.
+    // What is known of it survives what the task survives. Meanwhile the old master may still be asked, or nobody takes writes.
     context.run(&["redis", "failover"]).check(0);
-    assert_eq!(told(&life(&context, &id)), ["accepted"]);
-    context.run(&["queue", "resume"]).check(0);
-    until("the task is done", || {
-        life(&context, &id)["state"] == "done"
+    until("the queue goes on", || {
+        context.run(&["queue", "resume"]).code == Some(0)
     });
-    let done = life(&context, &id);
     let steps = [
         "accepted",
         "attempt failed, another one follows",
         "claimed",
         "done",
     ];
-    assert_eq!(told(&done), steps, "{done}");
+    let mut done = Value::Null;
+    until("its whole life is told", || {
+        let outcome = context.run(&["logs", "--task", &id, "-o", "json"]);
+        if outcome.code == Some(0) {
+            done = outcome.json();
+        }
+        done["state"] == "done" && told(&done) == steps
+    });
     assert_eq!(done["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     for event in &done["events"].as_array().unwrap()[1..] {
-        assert!(
-            event["process"].as_str().unwrap().starts_with("worker-"),
-            "{event}"
-        );
+        let process = event["process"].as_str().unwrap();
+        assert!(process.starts_with("worker-"), "{event}");
     }
-    let text = context.run(&["logs", "--task", &id]).expect(0).stdout;
-    for part in ["retry_in_ms=", "attempt=2", "done", "trace 4bf92f"] {
-        assert!(text.contains(part), "{part} in {text}");
-    }
+    until("it is told as text", || {
+        let text = context.run(&["logs", "--task", &id]).stdout;
+        let parts = ["retry_in_ms=", "attempt=2", "done", "trace 4bf92f"];
+        parts.iter().all(|part| text.contains(part))
+    });
     let unknown = context
         .run(&["logs", "--task", "01ARZ3NDEKTSV4RRFFQ69G5FAV"])
         .expect(1);
