@@ -13,6 +13,7 @@ webhook:
   routes: {night shift: {chats: []}, night: {chats: [{id: 0}]}}
   operators: {id: 0}
   port: 9001
+  metricsPort: 9001
   botApi: http://bots.example.com:8081/path
   egress: [{cidr: 10.0.0.0/8, except: [11.0.0.0/8], ports: [443]}]
   env: {BOT_TOKEN: x}
@@ -21,27 +22,28 @@ webhook:
     the configuration is not valid:
       p/kedactl.yaml:3:12: webhook.routes."night shift": the key `night shift` is not 1 to 64 of A-Z, a-z, 0-9, `_` and `-`
       p/kedactl.yaml:3:33: webhook.routes."night shift".chats: expected at least 1 entries, found 0
-      p/kedactl.yaml:6:11: webhook.botApi: expected an address such as `https://api.telegram.org`, without a path, found the text `http://bots.example.com:8081/path`
+      p/kedactl.yaml:7:11: webhook.botApi: expected an address such as `https://api.telegram.org`, without a path, found the text `http://bots.example.com:8081/path`
     "#);
     let text = "monitoring: {profile: classic}
 webhook:
   routes: {night: {chats: [{id: 0}]}}
   operators: {id: 0}
   port: 9001
+  metricsPort: 9001
   botApi: http://bots.example.com:8081
   egress: [{cidr: 10.0.0.0/8, except: [11.0.0.0/8], ports: [443]}]
   env: {BOT_TOKEN: x, KEDACTL_ALERTMANAGER: y}
 ";
     insta::assert_snapshot!(problems("kind", text), @"
     the configuration is not valid:
-      values/base.yaml:146:16: webhook.metricsPort: is the same as webhook.port, 9001
+      p/kedactl.yaml:6:16: webhook.metricsPort: is the same as webhook.port, 9001
       p/kedactl.yaml:3:27: webhook.routes.night.chats: 0 is no chat: a bot is told the number of one with each message
       p/kedactl.yaml:4:19: webhook.operators.id: 0 is no chat
-      p/kedactl.yaml:6:11: webhook.botApi: webhook.egress does not open port 8081: no pod reaches it
+      p/kedactl.yaml:7:11: webhook.botApi: webhook.egress does not open port 8081: no pod reaches it
       p/kedactl.yaml:3:19: webhook.routes.night: none of the routes has the name `default`, where Alertmanager posts to
-      p/kedactl.yaml:8:20: webhook.env.BOT_TOKEN: a secret does not belong into the environment: it shows in manifests and `kubectl describe`
-      p/kedactl.yaml:8:45: webhook.env.KEDACTL_ALERTMANAGER: is set from the other values
-      p/kedactl.yaml:7:11: webhook.egress: `except: 11.0.0.0/8` is not a part of `10.0.0.0/8`
+      p/kedactl.yaml:9:20: webhook.env.BOT_TOKEN: a secret does not belong into the environment: it shows in manifests and `kubectl describe`
+      p/kedactl.yaml:9:45: webhook.env.KEDACTL_ALERTMANAGER: is set from the other values
+      p/kedactl.yaml:8:11: webhook.egress: `except: 11.0.0.0/8` is not a part of `10.0.0.0/8`
     ");
 }
 
