@@ -6,7 +6,7 @@ mod accept;
 mod alertmanager;
 mod bot;
 mod deliver;
-mod metrics;
+pub(crate) mod metrics;
 mod notice;
 mod pages;
 mod press;
