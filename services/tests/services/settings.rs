@@ -49,6 +49,29 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn every_problem_of_the_webhook_is_told_at_once() {
+    let args = [
+        "--routes-file=/nowhere/routes",
+        "--bot-token-file=/nowhere/bot",
+        "--tokens-file=/nowhere/tokens",
+        "--bot-api=ftp://api.telegram.org",
+        "--bot-api-ca-file=/nowhere/ca",
+        "--alertmanager=alertmanager:9093",
+        "--alertmanager-timeout-ms=0",
+        "--senders=0",
+        "--known-seconds=1",
+    ];
+    let out = run(WEBHOOK, &args, &[]);
+    let text = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(65), "{text}");
+    for arg in args {
+        let flag = arg.split('=').next().unwrap();
+        assert!(text.contains(&format!("`{flag}`")), "{flag} in {text}");
+    }
+    assert!(text.contains("such as http://alertmanager:9093"), "{text}");
+}
+
+#[test]
 fn unknown_flags_are_usage_errors_and_help_lists_all() {
     for program in [API, WORKER, WEBHOOK] {
         assert_eq!(run(program, &["--nonsense"], &[]).status.code(), Some(64));
