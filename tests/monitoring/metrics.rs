@@ -33,8 +33,10 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
         labels: it.labels,
         meaning: it.meaning,
     });
-    let mut known = BTreeMap::new();
-    for metric in own.chain(metrics_of_others()) {
+    let mut known: BTreeMap<String, (bool, BTreeSet<String>)> = BTreeMap::new();
+    let own = own.map(|it| (true, it));
+    let others = metrics_of_others().into_iter().map(|it| (false, it));
+    for (ours, metric) in own.chain(others) {
         let parts = match metric.kind.as_str() {
             "histogram" => &["_bucket", "_count", "_sum"][..],
             _ => &[""],
@@ -42,15 +44,20 @@ fn known() -> BTreeMap<String, BTreeSet<String>> {
         for part in parts {
             let labels = metric.labels.iter().cloned().collect();
             let name = format!("{}{part}", metric.name);
-            let before = known.insert(name, labels);
-            assert_eq!(
-                before, None,
-                "{} is registered: crates/render/src/monitoring/others.txt need not list it",
-                metric.name
+            // Two programs may export the same; what is ours need not be listed among others.
+            let before = known.insert(name.clone(), (ours, labels));
+            let again = before
+                .is_none_or(|(was_ours, before)| ours && was_ours && before == known[&name].1);
+            assert!(
+                again,
+                "{name} is registered: crates/render/src/monitoring/others.txt need not list it"
             );
         }
     }
     known
+        .into_iter()
+        .map(|(name, (_, labels))| (name, labels))
+        .collect()
 }
 
 /// What an alert's labels may be asked for in `ALERTS`, besides its own.
