@@ -181,6 +181,8 @@ fn the_api_server_takes_every_object_of_the_monitoring_without_a_warning() {
     let keda = format!("prometheus.targets[0].namespace={watched}");
     let rendered = kedactl_exec::Run::new("helm")
         .args(["template", "monitoring", chart, "--namespace", &watching])
+        // A helm that was built without its version takes the cluster for an old one.
+        .args(["--kube-version", "v1.34.0"])
         .args([
             "--set",
             &look_after,
@@ -194,7 +196,13 @@ fn the_api_server_takes_every_object_of_the_monitoring_without_a_warning() {
     let rendered = rendered.unwrap_or_else(|error| panic!("{error}")).stdout;
     let objects = kedactl_config::documents(&rendered).unwrap_or_else(|error| panic!("{error:?}"));
     let (fine, said) = dry_run(&objects);
-    assert!(fine && !said.to_lowercase().contains("warning"), "{said}");
+    // Kubernetes 1.34 says this of every headless Service, because it fills in the field before it looks
+    // (pkg/api/service/warnings.go).
+    let unheard = "spec.SessionAffinity is ignored for headless services";
+    let warned = said
+        .lines()
+        .any(|it| it.to_lowercase().contains("warning") && !it.contains(unheard));
+    assert!(fine && !warned, "{said}");
     assert_eq!(
         said.matches("(server dry run)").count(),
         objects.len(),
