@@ -83,7 +83,11 @@ fn document(verdicts: &[Verdict], seed: u64) -> String {
         "# Reliability\n\n`cargo xtask faults --seed {seed} --write docs/reliability.md`: a whole local stack under load \
          (300 tasks a second of 50 ms), broken at random moments, judged by the audit of `kedactl load`. Recovery is the longest \
          time in which a prober that asks every 25 ms got no 202. The control has no durability and must lose: it proves that the \
-         audit sees a loss.\n\n```text\n"
+         audit sees a loss.\n\nThe webhook is judged by chats of a Bot API with Telegram's limits: acknowledged are states of groups that were \
+         answered 2xx, lost those whose group shows an older one or nothing in the end, duplicated are messages beyond one for an \
+         incident. Recovery is the longest time without a 2xx (`webhook-telegram`: until a call was well again; `webhook-down`: from \
+         its start to the first message). A message is duplicated where the call that sent it was carried out and nobody heard of it.\n\n\
+         ```text\n"
     );
     for verdict in verdicts {
         text += &format!("{verdict}\n");
