@@ -89,7 +89,10 @@ impl FromStr for GroupId {
 
     fn from_str(text: &str) -> Result<Self, NoGroupId> {
         let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-        let good = text.len() == 24 && text.bytes().all(hex);
+        // An incident that was overtaken has the id of its group and the number of its message.
+        let (group, message) = text.split_once(':').unwrap_or((text, "0"));
+        let number = !message.is_empty() && message.bytes().all(|c| c.is_ascii_digit());
+        let good = group.len() == 24 && group.bytes().all(hex) && number;
         good.then(|| Self(text.to_owned())).ok_or(NoGroupId)
     }
 }
@@ -144,6 +147,22 @@ impl Entry {
                 .arg(&state)
                 .arg(&firing)
                 .arg(&over);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_they_are_shown() {
+        let group = "0123456789abcdef01234567";
+        for good in [group.to_owned(), format!("{group}:42")] {
+            assert_eq!(good.parse::<GroupId>().map(|it| it.to_string()), Ok(good));
+        }
+        for bad in ["", "zzz", &format!("{group}:"), &format!("{group}:x")] {
+            assert_eq!(bad.parse::<GroupId>(), Err(NoGroupId), "{bad}");
         }
     }
 }
