@@ -24,6 +24,7 @@ pub(super) fn compare(world: &World, name: &str) -> Result<Comparison, String> {
         machines: Vec::new(),
         target: String::new(),
         certain: world.span.0,
+        past: Vec::new(),
         steps: Vec::new(),
     };
     for happening in happenings(line, world.options.sync_period, world.span.1) {
@@ -46,7 +47,17 @@ struct Shadow<'a> {
     target: String,
     /// From here on nothing from before the recording matters.
     certain: Timestamp,
+    /// The syncs so far that may still be remembered.
+    past: Vec<Past>,
     steps: Vec<Step>,
+}
+
+/// When a sync was whose outcome is remembered.
+#[derive(Clone, Copy)]
+struct Past {
+    /// The time under which it is remembered.
+    at: Timestamp,
+    earliest: Timestamp,
 }
 
 /// One machine after one possible input.
@@ -121,12 +132,12 @@ impl Shadow<'_> {
         };
         // First what it most likely saw; where that does not settle it, all that it may have seen.
         let mut found = look.candidates();
-        let mut tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+        let mut tried = self.try_now(&found.inputs, sync, &observed);
         if tried.is_empty() || found.blind || !tried.iter().all(|it| it.agrees) {
             (look.from, look.to) = sync.looked;
             look.strict = false;
             found = look.candidates();
-            tried = self.try_all(&found.inputs, sync.at, sync.at, &observed);
+            tried = self.try_now(&found.inputs, sync, &observed);
         }
         if tried.is_empty() && !sync.seen {
             // It was not then: nothing that was measurable then is what the status shows.
@@ -137,6 +148,12 @@ impl Shadow<'_> {
         predicted.sort_unstable();
         predicted.dedup();
         self.remember(sync, &observed, &found, tried, &verdict);
+        let kept = sync.ended.plus_secs(-self.memory()).plus_micros(-LAG);
+        self.past.retain(|it| it.at >= kept);
+        self.past.push(Past {
+            at: sync.ended,
+            earliest: sync.looked.0,
+        });
         // At zero the controller only says so, again and again.
         if !sync.seen && observed.current == 0 {
             return;
@@ -152,34 +169,8 @@ impl Shadow<'_> {
         });
     }
 
-    /// Lets every machine see every input at `now`, and keeps those that measure what the status shows.
-    fn try_all(
-        &self,
-        inputs: &[HpaInput],
-        now: Timestamp,
-        stamp: Timestamp,
-        observed: &Observed,
-    ) -> Vec<Tried> {
-        let mut tried = Vec::new();
-        for machine in &self.machines {
-            for input in inputs {
-                let mut after = machine.clone();
-                let decision = after.sync(now, input);
-                if !measures(&decision, observed) {
-                    continue;
-                }
-                if observed.outcome == Outcome::NotWritten {
-                    after.rescale_failed(&decision, "");
-                }
-                let agrees = agrees(&decision, observed);
-                tried.push(Tried {
-                    after: restamped(after, now, stamp),
-                    decision,
-                    agrees,
-                });
-            }
-        }
-        tried
+    fn try_now(&self, inputs: &[HpaInput], sync: &Sync, observed: &Observed) -> Vec<Tried> {
+        try_all(&self.machines, inputs, sync.ended, sync.ended, observed)
     }
 
     fn judge(
@@ -219,22 +210,38 @@ impl Shadow<'_> {
         Verdict::Different(difference(observed, tried))
     }
 
-    /// The machines that agree when the sync was a little earlier or later than its outcome was seen.
+    /// The machines that agree when the sync was a little earlier or later than its outcome was seen, or those before it
+    /// were.
     fn edge(&self, sync: &Sync, observed: &Observed, found: &Candidates) -> Option<Vec<Tried>> {
-        // What left no trace may have been half a period earlier or later.
+        // What left no trace may have been half a period earlier or later; what was seen was not later, but for the clock.
         let period = self.world.options.sync_period * 1_000_000;
         let most = LAG + if sync.seen { 0 } else { period / 2 };
-        for shift in [100_000, 300_000, 700_000, most] {
-            for shift in [-shift, shift] {
-                let now = sync.at.plus_micros(shift);
-                let mut tried = self.try_all(&found.inputs, now, sync.at, observed);
-                tried.retain(|it| it.agrees);
-                if !tried.is_empty() {
-                    return Some(tried);
+        let earlier = [100_000, 300_000, 700_000, most];
+        let shifts = earlier.into_iter().flat_map(|it| [-it, it]);
+        let shifts = shifts.filter(|it| *it <= 100_000 || !sync.seen);
+        let aged = self.aged();
+        let as_they_are = shifts.map(|shift| (shift, &self.machines));
+        let older = [(0, &aged), (100_000, &aged)];
+        as_they_are.chain(older).find_map(|(shift, machines)| {
+            let now = sync.ended.plus_micros(shift);
+            let mut tried = try_all(machines, &found.inputs, now, sync.ended, observed);
+            tried.retain(|it| it.agrees);
+            (!tried.is_empty()).then_some(tried)
+        })
+    }
+
+    /// The machines as they are when the oldest of what they remember happened as early as it may have.
+    fn aged(&self) -> Vec<Hpa> {
+        let mut all: Vec<Hpa> = Vec::new();
+        for machine in &self.machines {
+            for early in 1..=self.past.len() {
+                let state = aged(machine.state(), &self.past[..early]);
+                if state != *machine.state() && !all.iter().any(|it| *it.state() == state) {
+                    all.push(restored(machine, state));
                 }
             }
         }
-        None
+        all
     }
 
     /// Keeps the machines that are consistent with what was seen.
@@ -256,7 +263,7 @@ impl Shadow<'_> {
             let after = if some {
                 it.after
             } else {
-                corrected(&it.after, &it.decision, observed, sync.at)
+                corrected(&it.after, &it.decision, observed, sync.ended)
             };
             let known = kept.iter().any(|seen| seen.state() == after.state());
             if !known && kept.len() < MOST {
@@ -267,6 +274,36 @@ impl Shadow<'_> {
             self.machines = kept;
         }
     }
+}
+
+/// Lets every machine see every input at `now`, and keeps those that measure what the status shows.
+fn try_all(
+    machines: &[Hpa],
+    inputs: &[HpaInput],
+    now: Timestamp,
+    stamp: Timestamp,
+    observed: &Observed,
+) -> Vec<Tried> {
+    let mut tried = Vec::new();
+    for machine in machines {
+        for input in inputs {
+            let mut after = machine.clone();
+            let decision = after.sync(now, input);
+            if !measures(&decision, observed) {
+                continue;
+            }
+            if observed.outcome == Outcome::NotWritten {
+                after.rescale_failed(&decision, "");
+            }
+            let agrees = agrees(&decision, observed);
+            tried.push(Tried {
+                after: restamped(after, now, stamp),
+                decision,
+                agrees,
+            });
+        }
+    }
+    tried
 }
 
 /// Whether the decision rests on the measurements that the status shows.
@@ -361,6 +398,22 @@ fn restamped(machine: Hpa, now: Timestamp, stamp: Timestamp) -> Hpa {
         }
     }
     restored(&machine, state)
+}
+
+/// What is remembered when these syncs were as early as they may have been.
+fn aged(state: &HpaState, past: &[Past]) -> HpaState {
+    let mut state = state.clone();
+    let earliest = |at: Timestamp| {
+        let found = past.iter().find(|it| it.at == at);
+        found.map_or(at, |it| it.earliest)
+    };
+    for it in state.recommendations.iter_mut().flatten() {
+        it.at = earliest(it.at);
+    }
+    for it in state.up_events.iter_mut().chain(&mut state.down_events) {
+        it.at = earliest(it.at);
+    }
+    state
 }
 
 /// After a difference: the change that the real controller remembers instead of the computed one.

@@ -40,6 +40,8 @@ pub(super) enum Happening {
 #[derive(Clone, Debug)]
 pub(super) struct Sync {
     pub(super) at: Timestamp,
+    /// When it ended at the latest: a watch that is late tells several syncs at once, and there is a period between two.
+    pub(super) ended: Timestamp,
     /// Whether the status changed.
     pub(super) seen: bool,
     /// It looked at the world somewhere between these two.
@@ -57,11 +59,12 @@ pub(super) fn happenings(
     end: Timestamp,
 ) -> Vec<Happening> {
     let spacing = spacing(line, period);
+    let ended = ended(line, period);
     let mut all = Vec::new();
     let mut last: Option<(Timestamp, Arc<HorizontalPodAutoscaler>)> = None;
-    // Time of the latest sync that was seen; none before the first.
-    let mut synced: Option<Timestamp> = None;
-    for (at, version) in line.all() {
+    // When the latest sync that was seen looked at the earliest, and its end; none before the first.
+    let mut synced: Option<(Timestamp, Timestamp)> = None;
+    for ((at, version), ended) in line.all().iter().zip(ended) {
         let before = last.take();
         let Some(version) = version else {
             if let (Some(from), Some((_, old))) = (synced.take(), before) {
@@ -85,21 +88,20 @@ pub(super) fn happenings(
             && let Some(status) = version.status.clone()
         {
             if let Some(from) = synced {
-                all.extend(unseen(from, *at, spacing, true, &before));
+                all.extend(unseen(from, ended, spacing, true, &before));
             }
             // One sync follows the other: it did not look before the latest one had ended.
-            let since = |lag: i64| {
-                let from = at.plus_micros(-lag);
-                synced.map_or(from, |it| it.max(from))
-            };
+            let since = |from: Timestamp| synced.map_or(from, |(_, end)| end.max(from));
+            let looked = since(at.plus_micros(-LAG));
             all.push(Happening::Sync(Sync {
                 at: *at,
+                ended,
                 seen: true,
-                looked: (since(LAG), at.plus_micros(SKEW)),
-                near: (since(NEAR), *at),
+                looked: (looked, at.plus_micros(SKEW)),
+                near: (since(ended.plus_micros(-NEAR)), ended),
                 status,
             }));
-            synced = Some(*at);
+            synced = Some((looked, ended));
         }
         if before.spec != version.spec {
             all.push(Happening::Changed(Arc::clone(version)));
@@ -109,6 +111,29 @@ pub(super) fn happenings(
         all.extend(unseen(from, end, spacing, false, &version));
     }
     all
+}
+
+/// When the sync that wrote each version had ended at the latest: when it was seen, or a period before the next one had,
+/// with a tenth for the work.
+fn ended(line: &Timeline<Option<Arc<HorizontalPodAutoscaler>>>, period: i64) -> Vec<Timestamp> {
+    let apart = period.max(1) * 900_000;
+    let all = line.all();
+    let mut ended: Vec<Timestamp> = all.iter().map(|(at, _)| *at).collect();
+    let mut next: Option<Timestamp> = None;
+    for index in (0..all.len()).rev() {
+        let before = index.checked_sub(1).and_then(|it| all[it].1.as_ref());
+        match (before, all[index].1.as_ref()) {
+            (Some(before), Some(version)) if before.status == version.status => {}
+            (_, Some(_)) => {
+                let at = ended[index];
+                let latest = next.map_or(at, |it| at.min(it.plus_micros(-apart)));
+                ended[index] = latest.max(at.plus_micros(-LAG));
+                next = Some(ended[index]);
+            }
+            (_, None) => next = None,
+        }
+    }
+    ended
 }
 
 /// The time between two syncs in microseconds: the period and the work, measured where two in a row were seen.
@@ -137,9 +162,10 @@ fn spacing(line: &Timeline<Option<Arc<HorizontalPodAutoscaler>>>, period: i64) -
         .max(period)
 }
 
-/// The syncs between two times that changed nothing. Where one that was seen ends them, they are spread evenly.
+/// The syncs that changed nothing after one that was seen, with its look and its end, and before another time. Where one
+/// that was seen ends them, they are spread evenly.
 fn unseen(
-    from: Timestamp,
+    (looked, from): (Timestamp, Timestamp),
     to: Timestamp,
     spacing: i64,
     seen_at_end: bool,
@@ -170,9 +196,10 @@ fn unseen(
         let half = spacing / 2;
         Happening::Sync(Sync {
             at,
+            ended: at,
             seen: false,
             looked: (
-                at.plus_micros(-half - LAG).max(from),
+                at.plus_micros(-half - LAG).max(looked),
                 at.plus_micros(half).min(to),
             ),
             near: (
