@@ -58,6 +58,23 @@ pub(crate) fn releases_of(layer: &Node) -> Vec<String> {
     releases.iter().map(|entry| entry.key.clone()).collect()
 }
 
+/// `releases: null` wants none of those below it. It is said of each, as what is shown must be a configuration with the same
+/// meaning, and the releases are always there below it.
+pub(crate) fn none_of_them(layer: &mut Node, below: &Node) {
+    let Some(section) = layer
+        .at_mut(&["releases"])
+        .filter(|it| it.value == Value::Null)
+    else {
+        return;
+    };
+    let unwanted = |key: String| Entry {
+        key,
+        origin: section.origin.clone(),
+        node: section.clone(),
+    };
+    section.value = Value::Map(releases_of(below).into_iter().map(unwanted).collect());
+}
+
 fn monitoring(stack: &Node) -> Option<Node> {
     let Value::Scalar(name) = &stack.value else {
         return None;

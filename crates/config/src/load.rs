@@ -137,7 +137,8 @@ fn merged(sources: Sources<'_>) -> Result<Node, ConfigError> {
     for release in sources.releases.into_iter().chain(profiles).rev() {
         merge_below(&mut tree, release);
     }
-    for layer in layers {
+    for mut layer in layers {
+        effective::none_of_them(&mut layer, &tree);
         let named = effective::named_images(&layer);
         merge(&mut tree, layer);
         effective::do_not_make(&mut tree, &named);

@@ -95,6 +95,18 @@ releases:
     );
 }
 
+/// One of a layer above is one again, and what is shown says it.
+#[test]
+fn null_for_all_releases_wants_none_of_those_below() {
+    let loaded = project("local", "releases: null\n").unwrap();
+    assert!(names(&loaded.config).is_empty());
+    let shown = loaded.to_text(false);
+    assert!(shown.contains("\n  keda: null\n"), "{shown}");
+    assert_eq!(project("local", &shown).unwrap().config, loaded.config);
+    let origin = &loaded.origins["releases.keda"];
+    assert_eq!(origin.to_string(), "p/kedactl.yaml:1:11");
+}
+
 #[test]
 fn values_of_charts_keep_their_types() {
     let text = "
