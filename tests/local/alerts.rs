@@ -4,7 +4,7 @@
 
 use crate::{context, kill, pids, status, until};
 use kedactl_testkit::{Telegram, TelegramMessage};
-use kedactl_tests::Context;
+use kedactl_tests::{Context, Outcome};
 use rustix::process::Signal;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -36,8 +36,8 @@ fn monitored(telegram: &Telegram) -> Context {
     context
 }
 
-/// Brings it up, or to other values.
-fn up(context: &Context, telegram: &Telegram, more: &[&str]) {
+/// Brings it up, or to other values; returns Alertmanager's address, `127.0.0.1:9093`.
+fn up(context: &Context, telegram: &Telegram, more: &[&str]) -> String {
     let program = concat!(
         "local.programs.webhook=",
         env!("CARGO_BIN_EXE_webhook-under-test")
@@ -60,10 +60,11 @@ fn up(context: &Context, telegram: &Telegram, more: &[&str]) {
     ];
     let args: Vec<&str> = fixed.iter().chain(more).copied().collect();
     let up = context.up(&args).expect(0);
-    assert!(
-        up.stdout.contains("Alertmanager at http://127.0.0.1:"),
-        "{up:?}"
-    );
+    let (_, after) = up
+        .stdout
+        .split_once("Alertmanager at http://")
+        .unwrap_or_else(|| panic!("{up:?}"));
+    after.split_whitespace().next().expect("it").to_owned()
 }
 
 fn submit(context: &Context, body: &str) {
@@ -193,6 +194,46 @@ fn workers_that_do_not_start_are_told_about() {
     told(&telegram, "WorkersMissing", "fires", fires);
     up(&context, &telegram, &[]);
     told(&telegram, "WorkersMissing", "ends", ended);
+    // The way there stays whole where its ends are moved.
+    for moved in ["webhook.port=8099", "namespace=tasks"] {
+        up(&context, &telegram, &["--set", moved]);
+        let tried = context.run(&["alerts", "test"]).expect(0);
+        assert!(tried.stdout.contains("shown after"), "{moved}: {tried:?}");
+    }
+}
+
+#[test]
+fn a_test_that_is_broken_off_leaves_nothing_that_fires() {
+    let telegram = Telegram::start(BOT);
+    let context = monitored(&telegram);
+    // Never shown: Alertmanager waits for more of the group.
+    let alertmanager = up(
+        &context,
+        &telegram,
+        &["--set", "monitoring.alerts.groupWaitSeconds=600"],
+    );
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let test = context.spawn(&["alerts", "test"]);
+        let pid = i64::from(test.id());
+        until("the alert fires", || fires_in(&alertmanager));
+        kill(pid, signal);
+        let ended = Outcome::of(test);
+        ended.check(code);
+        assert!(ended.stderr.contains("the alert's end"), "{ended:?}");
+        assert!(!fires_in(&alertmanager), "{ended:?}");
+    }
+}
+
+/// Whether an alert of `kedactl alerts test` does.
+fn fires_in(alertmanager: &str) -> bool {
+    let mut stream = TcpStream::connect(alertmanager).unwrap();
+    stream
+        .write_all(b"GET /api/v2/alerts HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer.contains("KedactlTest-")
 }
 
 #[test]

@@ -7,7 +7,6 @@ use kedactl_tests::{Context, Outcome};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::Child;
 
 /// A few tasks, and the way back to zero.
 const LOAD: [&str; 6] = ["--rps", "20", "--duration", "2s", "--slo", "lost=0,p99<60s"];
@@ -39,15 +38,6 @@ fn nothing_is_left(context: &Context) {
     assert_eq!(stacks, 0, "a stack is left");
     let refused = context.run(&["status"]).expect(1);
     assert!(refused.stderr.contains("no stack runs"), "{refused:?}");
-}
-
-fn ended(child: Child) -> Outcome {
-    let output = child.wait_with_output().unwrap();
-    Outcome {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
 }
 
 #[test]
@@ -200,7 +190,7 @@ fn a_signal_at_any_moment_takes_the_stack_down() {
             _ => here.exists(),
         });
         kill(pid, signal);
-        let ended = ended(run);
+        let ended = Outcome::of(run);
         ended.check(code);
         assert!(ended.stdout.contains("down"), "{ended:?}");
         nothing_is_left(&context);

@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
@@ -16,7 +16,25 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+impl From<&Output> for Outcome {
+    fn from(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Outcome {
+    /// Of a program that ended by itself; its output was piped.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn of(child: Child) -> Self {
+        Self::from(&child.wait_with_output().expect("the program ends"))
+    }
+
     /// All of it as one block for a snapshot, with the context's folder filtered.
     pub fn block(&self, dir: &Path) -> String {
         let code = self
@@ -132,12 +150,7 @@ impl Context {
     /// # Panics
     /// If it does not start.
     pub fn run(&self, args: &[&str]) -> Outcome {
-        let output = self.command(args).output().expect("the program starts");
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Outcome::from(&self.command(args).output().expect("the program starts"))
     }
 
     /// `up` with the short intervals, this context's programs and port, and more arguments.

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{Code, Error, Exit};
 use crate::output::view::alerts as view;
 use crate::running::Running;
-use kedactl_alerts::{Notification, Template, TemplateTexts};
+use kedactl_alerts::{Notification, Template};
 use kedactl_outbox::{GroupId, Outbox, OutboxOptions};
 use std::io::Read as _;
 use std::path::Path;
@@ -139,13 +139,9 @@ fn no_group(group: &GroupId, what: &str) -> Error {
 fn render(context: &Context, args: &AlertsRenderArgs) -> Result<String, Error> {
     let config = context.load(&args.layers)?.config;
     let template = match config.webhook.routes.get(&args.route) {
-        Some(route) => Template::new(&TemplateTexts {
-            head: route.template.head.clone(),
-            alert: route.template.alert.clone(),
-            foot: route.template.foot.clone(),
-        })
         // Checked with the configuration.
-        .map_err(|error| Error::new(Code::Config, error.to_string()))?,
+        Some(route) => Template::new(&route.template.texts())
+            .map_err(|error| Error::new(Code::Config, error.to_string()))?,
         None if args.route == kedactl_config::Webhook::DEFAULT_ROUTE => Template::built_in(),
         None => {
             let names: Vec<&str> = config.webhook.routes.keys().map(String::as_str).collect();

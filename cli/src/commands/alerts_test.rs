@@ -2,7 +2,7 @@
 //!
 //! It must not leave an alert behind that fires, and must not say that one arrived before the outbox says so.
 
-use super::block_on;
+use super::block_on_until_stopped;
 use crate::args::AlertsTestArgs;
 use crate::context::Context;
 use crate::error::{Code, Error};
@@ -11,6 +11,7 @@ use kedactl_alerts::Status;
 use kedactl_outbox::{Found, Outbox, OutboxOptions};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// How often the outbox is asked.
 const EVERY: Duration = Duration::from_millis(200);
@@ -28,7 +29,8 @@ struct Took {
 /// Sends one alert, waits until every chat of its route shows it, ends it, and waits again.
 pub(super) fn test(context: &Context, args: &AlertsTestArgs) -> Result<String, Error> {
     let running = Running::open(context)?;
-    let took = block_on(async {
+    let stop = CancellationToken::new();
+    let took = block_on_until_stopped(&stop, async {
         let alertmanager = running.alertmanager().await?;
         let outbox = Outbox::new(&running.redis().await?, OutboxOptions::default());
         let name = format!("KedactlTest-{:x}", now().as_millis());
@@ -38,6 +40,7 @@ pub(super) fn test(context: &Context, args: &AlertsTestArgs) -> Result<String, E
             name,
             severity: &args.severity,
             within: args.within,
+            stop: stop.clone(),
         };
         way.there_and_back(context).await
     })?;
@@ -61,6 +64,7 @@ struct Way<'a> {
     name: String,
     severity: &'a str,
     within: Duration,
+    stop: CancellationToken,
 }
 
 impl Way<'_> {
@@ -69,7 +73,7 @@ impl Way<'_> {
         self.post(began, began + FIRES_FOR).await?;
         let shown = self.shown(Status::Firing).await;
         let firing_ms = firing.elapsed().as_millis() as u64;
-        // Also where it was not shown: it would fire for minutes.
+        // Also where it was not shown, or nobody waits any more: it would fire for minutes.
         let resolved = Instant::now();
         self.post(began, now()).await?;
         let chats = shown?.into_iter().map(|it| it.chat).collect();
@@ -118,7 +122,12 @@ impl Way<'_> {
             if Instant::now() >= until {
                 return Err(self.late(status, &found));
             }
-            sleep(EVERY).await;
+            tokio::select! {
+                () = sleep(EVERY) => {}
+                () = self.stop.cancelled() => {
+                    return Err(Error::new(Code::Interrupted, "interrupted; the alert's end is told to Alertmanager"));
+                }
+            }
         }
     }
 

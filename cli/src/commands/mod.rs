@@ -87,19 +87,29 @@ fn block_on_until_stopped<T>(
     block_on_one_thread(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut told = None;
         tokio::pin!(work);
         loop {
             let code = tokio::select! {
-                result = &mut work => return result,
+                result = &mut work => return result.map_err(|error| by_signal(error, told)),
                 _ = interrupt.recv() => Code::Interrupted,
                 _ = terminate.recv() => Code::Terminated,
             };
             if stop.is_cancelled() {
                 return Err(Error::new(code, "ended before the accounting was done"));
             }
+            told = Some(code);
             stop.cancel();
         }
     })
+}
+
+/// What work that was asked to stop ends with: the code of the signal that asked.
+fn by_signal(error: Error, told: Option<Code>) -> Error {
+    match told {
+        Some(code) if error.code() == Code::Interrupted => error.recoded(code),
+        _ => error,
+    }
 }
 
 /// Runs a job of nodes; the first SIGINT or SIGTERM asks it to stop and waits for what was begun, the second breaks it off.
@@ -117,10 +127,7 @@ fn block_on_job<T>(
         tokio::pin!(work);
         loop {
             let code = tokio::select! {
-                result = &mut work => return result.map_err(|error| match told {
-                    Some(code) if error.code() == Code::Interrupted => error.recoded(code),
-                    _ => error,
-                }),
+                result = &mut work => return result.map_err(|error| by_signal(error, told)),
                 _ = interrupt.recv() => Code::Interrupted,
                 _ = terminate.recv() => Code::Terminated,
             };

@@ -109,7 +109,18 @@ fn needs_restart(old: &Desired, new: &Desired) -> bool {
             config.local.clone(),
             config.api.port,
             config.api.metrics_port,
-            (config.webhook.runs(), desired.monitoring.is_some()),
+            // Labels of what is exported, and names in what Prometheus and Alertmanager are told.
+            (
+                config.namespace.clone(),
+                config.monitoring.namespace.clone(),
+            ),
+            (
+                config.webhook.runs(),
+                config.webhook.port,
+                config.webhook.bot_token_file.clone(),
+                config.webhook.bot_token_secret.clone(),
+            ),
+            desired.monitoring.is_some(),
             names(
                 desired
                     .deployments

@@ -1,7 +1,7 @@
 //! What the section `webhook` says about itself: chats, templates, ports.
 //! Templates are read by those that fill them later.
 
-use kedactl_alerts::{Template, TemplateTexts};
+use kedactl_alerts::Template;
 
 use super::Cross;
 use crate::model::{AlertChat, Config};
@@ -19,12 +19,7 @@ impl Cross<'_> {
                     "0 is no chat: a bot is told the number of one with each message".to_owned();
                 self.add(&["webhook", "routes", name, "chats"], message);
             }
-            let texts = TemplateTexts {
-                head: route.template.head.clone(),
-                alert: route.template.alert.clone(),
-                foot: route.template.foot.clone(),
-            };
-            if let Err(error) = Template::new(&texts) {
+            if let Err(error) = Template::new(&route.template.texts()) {
                 let path = ["webhook", "routes", name, "template", error.block];
                 self.add(&path, format!("is no template: {}", error.problem));
             }

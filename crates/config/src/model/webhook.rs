@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use kedactl_alerts::TemplateTexts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,17 @@ pub struct AlertTemplate {
     /// Below the alerts, once
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foot: Option<String>,
+}
+
+impl AlertTemplate {
+    /// As templates are read.
+    pub fn texts(&self) -> TemplateTexts {
+        TemplateTexts {
+            head: self.head.clone(),
+            alert: self.alert.clone(),
+            foot: self.foot.clone(),
+        }
+    }
 }
 
 /// A key of a Secret.

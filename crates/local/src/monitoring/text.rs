@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{PodPhase, ScalerState, StackState};
+use crate::{PodPhase, PodState, ScalerState, StackState, WorkloadState};
 
 /// The whole answer, in Prometheus' text format.
 pub(super) fn of(state: &StackState, namespace: &str) -> String {
@@ -29,6 +29,9 @@ struct Page<'a> {
 /// One series: its labels beside the namespace, and its value.
 type Series = (Vec<(&'static str, String)>, f64);
 
+/// What a metric of one object counts.
+type Count<T> = fn(&T) -> u32;
+
 impl Page<'_> {
     fn metric(&mut self, name: &str, kind: &str, series: impl IntoIterator<Item = Series>) {
         // Writing to a string does not fail.
@@ -43,31 +46,19 @@ impl Page<'_> {
     }
 
     fn deployments(&mut self, state: &StackState) {
-        let of = |count: fn(&crate::WorkloadState) -> u32| {
-            let all = state.workloads.iter();
-            all.map(|(name, it)| (vec![("deployment", name.clone())], f64::from(count(it))))
-                .collect::<Vec<_>>()
-        };
-        self.metric(
-            "kube_deployment_spec_replicas",
-            "gauge",
-            of(|it| it.desired),
-        );
-        self.metric(
-            "kube_deployment_status_replicas",
-            "gauge",
-            of(|it| it.current),
-        );
-        self.metric(
-            "kube_deployment_status_replicas_ready",
-            "gauge",
-            of(|it| it.ready),
-        );
-        self.metric(
-            "kube_deployment_status_replicas_updated",
-            "gauge",
-            of(|it| it.updated),
-        );
+        let gauges: [(&str, Count<WorkloadState>); 4] = [
+            ("spec_replicas", |it| it.desired),
+            ("status_replicas", |it| it.current),
+            ("status_replicas_ready", |it| it.ready),
+            ("status_replicas_updated", |it| it.updated),
+        ];
+        for (name, count) in gauges {
+            let series = state
+                .workloads
+                .iter()
+                .map(|(name, it)| (vec![("deployment", name.clone())], f64::from(count(it))));
+            self.metric(&format!("kube_deployment_{name}"), "gauge", series);
+        }
     }
 
     fn pods(&mut self, state: &StackState) {
@@ -77,7 +68,7 @@ impl Page<'_> {
                 .iter()
                 .flat_map(|(name, it)| it.pods.iter().map(move |pod| (name, pod)))
         };
-        let labels = |(workload, pod): (&String, &crate::PodState)| {
+        let labels = |(workload, pod): (&String, &PodState)| {
             vec![("pod", pod.name.clone()), ("container", workload.clone())]
         };
         let restarts = pods().map(|it| (labels(it), f64::from(it.1.restarts)));
@@ -103,31 +94,20 @@ impl Page<'_> {
                 .filter(|it| it.kind == "HorizontalPodAutoscaler")
         };
         let name = |it: &ScalerState| ("horizontalpodautoscaler", it.name.clone());
-        let of = |count: fn(&ScalerState) -> u32| {
-            hpas()
-                .map(|it| (vec![name(it)], f64::from(count(it))))
-                .collect::<Vec<_>>()
-        };
-        self.metric(
-            "kube_horizontalpodautoscaler_spec_min_replicas",
-            "gauge",
-            of(|it| it.min),
-        );
-        self.metric(
-            "kube_horizontalpodautoscaler_spec_max_replicas",
-            "gauge",
-            of(|it| it.max),
-        );
-        self.metric(
-            "kube_horizontalpodautoscaler_status_current_replicas",
-            "gauge",
-            of(|it| it.current),
-        );
-        self.metric(
-            "kube_horizontalpodautoscaler_status_desired_replicas",
-            "gauge",
-            of(|it| it.desired),
-        );
+        let gauges: [(&str, Count<ScalerState>); 4] = [
+            ("spec_min_replicas", |it| it.min),
+            ("spec_max_replicas", |it| it.max),
+            ("status_current_replicas", |it| it.current),
+            ("status_desired_replicas", |it| it.desired),
+        ];
+        for (gauge, count) in gauges {
+            let series = hpas().map(|it| (vec![name(it)], f64::from(count(it))));
+            self.metric(
+                &format!("kube_horizontalpodautoscaler_{gauge}"),
+                "gauge",
+                series,
+            );
+        }
         let conditions = hpas().flat_map(|it| {
             it.conditions.iter().flat_map(move |(condition, holds)| {
                 // As kube-state-metrics has it: a series for each status, 1 for the one that is.
@@ -161,6 +141,7 @@ impl Page<'_> {
                     let labels = vec![
                         ("metric", metric.name.clone()),
                         ("scaledObject", it.name.clone()),
+                        // KEDA's name for the scaler of `redis` and of `redis-sentinel`.
                         ("scaler", "redisScaler".to_owned()),
                         ("triggerIndex", at.to_string()),
                         ("type", "scaledobject".to_owned()),
@@ -174,23 +155,14 @@ impl Page<'_> {
         let active = triggers()
             .map(|(it, _, labels)| (labels, f64::from(u8::from(it.active == Some(true)))));
         self.metric("keda_scaler_active", "gauge", active);
+        // Polls that failed.
         let errors = triggers().map(|(it, _, labels)| (labels, it.errors as f64));
         self.metric("keda_scaler_detail_errors_total", "counter", errors);
-        let of_object = |value: fn(&ScalerState) -> f64| {
-            objects()
-                .map(|it| (vec![("scaledObject", it.name.clone())], value(it)))
-                .collect::<Vec<_>>()
-        };
-        self.metric(
-            "keda_scaled_object_errors_total",
-            "counter",
-            of_object(|it| it.errors as f64),
-        );
-        self.metric(
-            "keda_scaled_object_paused",
-            "gauge",
-            of_object(|it| f64::from(u8::from(it.paused))),
-        );
+        let object = |it: &ScalerState| vec![("scaledObject", it.name.clone())];
+        let errors = objects().map(|it| (object(it), it.errors as f64));
+        self.metric("keda_scaled_object_errors_total", "counter", errors);
+        let paused = objects().map(|it| (object(it), f64::from(u8::from(it.paused))));
+        self.metric("keda_scaled_object_paused", "gauge", paused);
     }
 }
 
