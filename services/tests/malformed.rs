@@ -11,36 +11,13 @@ use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use kedactl_testkit::Dice;
 use support::{Api, Reply, api, read, redis};
 
 const REQUESTS: u64 = 100_000;
 const CONNECTIONS: u64 = 8;
 /// The API's `--max-body-bytes` in this test.
 const MAX_BODY: usize = 20_000;
-
-/// Xorshift: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn of<'a, T: ?Sized>(&mut self, list: &[&'a T]) -> &'a T {
-        list[self.below(list.len())]
-    }
-
-    fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
-    }
-}
 
 /// What must come back.
 enum Want {
@@ -145,7 +122,7 @@ fn body_case(dice: &mut Dice) -> (Vec<u8>, Want) {
         1 => {
             let mut body = GOOD.as_bytes().to_vec();
             let at = dice.below(body.len());
-            body[at] = dice.next() as u8;
+            body[at] = dice.throw() as u8;
             (task(&body), Want::Told(&[202, 400, 422]))
         }
         2 => {
@@ -325,7 +302,7 @@ fn check(case: &Case, reply: Option<&Reply>) {
 
 /// One kept-alive connection, opened again where the server has to close it.
 fn torment(port: u16, seed: u64, requests: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut open: Option<BufReader<TcpStream>> = None;
     for _ in 0..requests {
         let case = case(&mut dice);

@@ -1,22 +1,14 @@
 //! What a user sees when a template of a project is wrong.
 //! Each case changes one thing in the built-in templates.
 
+#[expect(dead_code, reason = "shared with the other tests")]
+mod support;
+
 use std::io;
 use std::path::Path;
 
-use kedactl_config::{Config, Request, load};
 use kedactl_render::{TEMPLATES, Templates};
-
-fn config() -> Config {
-    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
-    let request = Request {
-        env: "local".into(),
-        ..Request::default()
-    };
-    load(&request, &files)
-        .expect("the defaults are right")
-        .config
-}
+use support::config;
 
 /// The message and the hint after `from` became `to` in a template.
 fn change(template: &str, from: &str, to: &str) -> String {
@@ -30,7 +22,7 @@ fn change(template: &str, from: &str, to: &str) -> String {
 
 fn shown(templates: &Templates) -> String {
     let error = templates
-        .render(&config())
+        .render(&config("local", &[]))
         .expect_err("the change is wrong");
     match &error.hint {
         Some(hint) => format!("{error}\nhint: {hint}"),
@@ -221,7 +213,7 @@ fn a_projects_template_wins() {
     };
     let manifests = Templates::load(Some(Path::new("p")), &files)
         .unwrap()
-        .render(&config())
+        .render(&config("local", &[]))
         .unwrap();
     let spec = manifests.deployment("api").unwrap().spec.as_ref().unwrap();
     assert_eq!(spec.revision_history_limit, Some(7));

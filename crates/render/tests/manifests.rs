@@ -1,40 +1,19 @@
 //! The rendered manifests, as a user would read them: the default, and variants that take every branch of the templates.
 //! Snapshots stand beside the templates.
 
-use std::io;
-use std::path::Path;
+mod support;
 
-use kedactl_config::{Config, Request, SetArg, load};
+use kedactl_config::Request;
 use kedactl_render::{Manifests, render};
-
-fn config(sets: &[&str]) -> Config {
-    environment("local", sets)
-}
-
-fn environment(env: &str, sets: &[&str]) -> Config {
-    let request = Request {
-        env: env.into(),
-        sets: sets
-            .iter()
-            .map(|set| SetArg::Value((*set).into()))
-            .collect(),
-        ..Request::default()
-    };
-    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
-    load(&request, &files).expect("the values are right").config
-}
+use support::config;
 
 fn manifests(sets: &[&str]) -> Manifests {
-    render(&config(sets)).expect("the values render")
+    render(&config("local", sets)).expect("the values render")
 }
 
-/// Compares with `templates/rendered/<name>.yaml`.
+/// Compares with `templates/rendered/<name>.snap`.
 fn snapshot(name: &str, manifests: &Manifests) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../../templates/rendered");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, manifests.to_yaml()));
+    support::snapshot(name, &manifests.to_yaml());
 }
 
 #[test]
@@ -50,7 +29,7 @@ fn every_environment() {
         ("context", &[]),
         ("cloud", &["ingress.host=tasks.example.com"]),
     ] {
-        let config = environment(env, sets);
+        let config = config(env, sets);
         snapshot(env, &render(&config).expect("the values render"));
         let provider = if env == "cloud" { "context" } else { env };
         assert_eq!(config.provider.environment(), provider);
@@ -134,13 +113,12 @@ fn files_sort_in_the_order_of_application() {
 
 #[test]
 fn the_demo_profile_renders() {
-    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
     let request = Request {
         env: "local".into(),
         files: vec!["fast".into()],
         ..Request::default()
     };
-    let manifests = render(&load(&request, &files).unwrap().config).unwrap();
+    let manifests = render(&support::of(&request)).unwrap();
     let spec = &manifests.scaled_object("worker").unwrap().spec;
     assert_eq!((spec.polling_interval(), spec.cooldown_period()), (2, 10));
 }

@@ -1,27 +1,13 @@
 //! What Prometheus and Alertmanager are told, as an operator would read it, and what is refused.
 //! Whether their own programs take it is held in `tests/monitoring`.
 
-use std::io;
-use std::path::Path;
+mod support;
 
-use kedactl_config::{Config, Request, SetArg, load};
 use kedactl_render::Templates;
 use kedactl_render::monitoring::{
     AlertmanagerTarget, AlertmanagerVersion, WebhookTarget, alertmanager, rules,
 };
-
-fn config(env: &str, sets: &[&str]) -> Config {
-    let request = Request {
-        env: env.into(),
-        sets: sets
-            .iter()
-            .map(|set| SetArg::Value((*set).into()))
-            .collect(),
-        ..Request::default()
-    };
-    let files = |_: &Path, _: u64| -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) };
-    load(&request, &files).expect("the values are right").config
-}
+use support::{config, snapshot};
 
 fn target(routes: &[&str], minor: u32) -> AlertmanagerTarget {
     let webhook = WebhookTarget {
@@ -33,15 +19,6 @@ fn target(routes: &[&str], minor: u32) -> AlertmanagerTarget {
         webhook: Some(webhook),
         version: AlertmanagerVersion(0, minor),
     }
-}
-
-/// Compares with `templates/rendered/<name>.snap`.
-fn snapshot(name: &str, text: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../../templates/rendered");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
 #[test]

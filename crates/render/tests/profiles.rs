@@ -1,12 +1,15 @@
 //! Every profile against the keys of the chart that it is for, so that no value goes where nobody looks.
 //! The charts themselves are elsewhere; what is checked in are their keys, each list with the files that they were checked against.
 
-use std::path::Path;
-use std::{fs, io};
+#[expect(dead_code, reason = "shared with the other tests")]
+mod support;
 
-use kedactl_config::{Config, Request, SetArg, load};
+use std::fs;
+use std::path::Path;
+
 use kedactl_render::{Templates, release_values};
 use serde_json::Value as Json;
+use support::config;
 
 /// Environments and values that lead to every key that a profile may say.
 const CASES: &[(&str, &[&str])] = &[
@@ -28,19 +31,6 @@ const CASES: &[(&str, &[&str])] = &[
 
 /// With a route there is a token for Alertmanager.
 const ROUTES: &str = "webhook.routes={default: {chats: [{id: 1}]}}";
-
-fn config(env: &str, sets: &[&str]) -> Config {
-    let request = Request {
-        env: env.into(),
-        sets: sets
-            .iter()
-            .map(|set| SetArg::Value((*set).into()))
-            .collect(),
-        ..Request::default()
-    };
-    let none = |_: &Path, _: u64| Err(io::ErrorKind::NotFound.into());
-    load(&request, &none).expect("the values are right").config
-}
 
 /// Dotted paths of everything that is not a map; an empty map is a path too.
 fn paths(value: &Json, path: &str, found: &mut Vec<String>) {

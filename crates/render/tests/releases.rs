@@ -1,13 +1,16 @@
 //! Values of releases: what our own chart of Redis is told, and what a template of the user's may say.
 //! Snapshots stand beside the templates; that the chart obeys is tested where helm is.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kedactl_config::{Config, ReleaseName, Request, SetArg, load};
+use kedactl_config::{Config, ReleaseName, Request, load};
 use kedactl_render::{RenderError, Templates, release_values};
 use serde_json::{Map, Value as Json, json};
+use support::config;
 
 fn reader(files: &[(&str, &str)]) -> impl Fn(&Path, u64) -> io::Result<Vec<u8>> + use<> {
     let files: BTreeMap<PathBuf, Vec<u8>> = files
@@ -18,19 +21,6 @@ fn reader(files: &[(&str, &str)]) -> impl Fn(&Path, u64) -> io::Result<Vec<u8>> 
         let found = files.get(path.strip_prefix(".").unwrap_or(path)).cloned();
         found.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
-}
-
-/// The configuration of an environment, checked as one without a cluster: contradictions are this test's business.
-fn config(env: &str, sets: &[&str]) -> Config {
-    let sets = sets.iter().map(|set| SetArg::Value((*set).into()));
-    let request = Request {
-        env: env.into(),
-        sets: sets.collect(),
-        ..Request::default()
-    };
-    load(&request, &reader(&[]))
-        .expect("the values are right")
-        .config
 }
 
 fn values_of(config: &Config, templates: &Templates, name: &str) -> Result<Json, RenderError> {
@@ -44,12 +34,8 @@ fn redis(config: &Config) -> Result<Json, RenderError> {
 }
 
 fn snapshot(name: &str, values: &Json) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../../templates/rendered");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
     let text = kedactl_config::to_yaml(values).expect("it is YAML");
-    settings.bind(|| insta::assert_snapshot!(name, text));
+    support::snapshot(name, &text);
 }
 
 #[test]

@@ -3,32 +3,12 @@
 use crate::hook::{self, Program, routes};
 use crate::support::{Reply, read, status};
 use crate::{BOT, TOKEN, WITHIN, group};
-use kedactl_testkit::{RedisOptions, RedisServer, Telegram, until};
+use kedactl_testkit::{Dice, RedisOptions, RedisServer, Telegram, until};
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
 
 const CONNECTIONS: u64 = 8;
 const MAX_BODY: usize = 20_000;
-
-/// Xorshift: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
-        list[self.below(list.len())]
-    }
-}
 
 /// A value that no field of a notification has.
 const WRONG: [&str; 12] = [
@@ -70,7 +50,7 @@ fn body(dice: &mut Dice) -> Vec<u8> {
         1 => {
             let mut bytes = good.into_bytes();
             let at = dice.below(bytes.len());
-            bytes[at] = dice.next() as u8;
+            bytes[at] = dice.throw() as u8;
             bytes
         }
         2 => {
@@ -78,7 +58,10 @@ fn body(dice: &mut Dice) -> Vec<u8> {
             open.repeat(1 + dice.below(900)).into_bytes()
         }
         3 => vec![b' '; MAX_BODY + 1 + dice.below(1000)],
-        4 => (0..dice.below(300)).map(|_| dice.next() as u8).collect(),
+        4 => {
+            let length = dice.below(300);
+            dice.bytes(length)
+        }
         5 => dice
             .of(&[
                 "",
@@ -107,8 +90,8 @@ fn body(dice: &mut Dice) -> Vec<u8> {
 /// Bytes of a request, whether it is HTTP at all, and whether our half is closed after it.
 fn request(dice: &mut Dice) -> (Vec<u8>, bool) {
     if dice.below(25) == 0 {
-        let bytes: Vec<u8> = (0..=dice.below(300)).map(|_| dice.next() as u8).collect();
-        return (bytes, true);
+        let length = 1 + dice.below(300);
+        return (dice.bytes(length), true);
     }
     let body = body(dice);
     let token = if dice.below(20) == 0 {
@@ -165,7 +148,7 @@ fn check(sent: &[u8], reply: &Reply) {
 
 /// One kept-alive connection, opened again where the server has to close it.
 fn torment(port: u16, seed: u64, requests: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut open: Option<BufReader<TcpStream>> = None;
     for _ in 0..requests {
         let (bytes, cut) = request(&mut dice);
