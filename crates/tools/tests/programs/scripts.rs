@@ -163,6 +163,14 @@ impl Stack {
         });
     }
 
+    async fn kill_sentinels(&mut self) {
+        for pod in &mut self.running {
+            let (end, task) = pod.remove(1);
+            end.cancel();
+            task.await.unwrap();
+        }
+    }
+
     async fn kill_all(&mut self) {
         for pod in 0..self.nodes {
             self.kill(pod).await;
@@ -248,6 +256,12 @@ async fn restarts_in_any_order_lose_nothing_and_need_no_surgery() {
     let fifth = stack.settled("all start and the master's volume is lost");
     assert_ne!(fifth, fourth);
     assert_eq!(stack.ask(fifth, "GET a").as_deref(), Some("3"));
+
+    // As when all pods are deleted: nobody is waited for, and whoever waits with a write is answered.
+    stack.kill_sentinels().await;
+    let ended = stack.script(fifth, "prestop.sh").run().unwrap();
+    assert!(ended.stderr.contains("no Sentinel answers"), "{ended:?}");
+    stack.set(fifth, "4");
     stack.kill_all().await;
 }
 

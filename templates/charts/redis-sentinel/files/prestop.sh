@@ -9,15 +9,21 @@ state=$(redis "$own" "INFO replication") || exit 0
 [ "$(printf '%s\n' "$state" | info connected_slaves)" -gt 0 ] || exit 0
 
 redis "$own" "CLIENT PAUSE 20000 WRITE" >/dev/null || true
-asked='' left=15
+asked='' alone=0 left=15
 while [ "$left" -gt 0 ]; do
-  if [ -z "$asked" ] && failover; then asked=1; fi
   survey
   if [ -n "$master" ] && [ "$master" != "$own" ]; then
     log "handed over to $master"
     redis "$own" "REPLICAOF $master $PORT" >/dev/null || true
     break
   fi
+  # All pods go at once: no Sentinel is left to begin a fail-over, or to end one.
+  if [ "$answers" -gt 0 ]; then alone=0; else alone=$((alone + 1)); fi
+  if [ "$alone" -gt 1 ]; then
+    log "no Sentinel answers any more"
+    break
+  fi
+  if [ -z "$asked" ] && failover; then asked=1; fi
   sleep 1
   left=$((left - 1))
 done
