@@ -6,6 +6,7 @@
 use crate::cluster::variable;
 use crate::kind::chart;
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_exec::Run;
 use kedactl_images::{Reference, Spec, Store, build, engine_archive};
 use serde_json::Value;
@@ -94,6 +95,7 @@ fn artifact(rig: &Rig, name: &str) -> Value {
 
 #[test]
 fn everything_comes_out_of_the_bundle() {
+    let _turn = turn::beside_others();
     let mut rig = Rig::new("bundled");
     let folder = rig.context.dir().join("made");
     let keda = chart(&folder, "keda", "keda.yaml");

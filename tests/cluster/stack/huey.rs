@@ -4,6 +4,7 @@
 
 use crate::cluster::variable;
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_testkit::until;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -127,6 +128,7 @@ impl Rig {
 
 #[test]
 fn huey_goes_from_zero_to_many_and_back_and_finishes_what_runs_where_it_is_stopped() {
+    let _turn = turn::beside_others();
     let rig = rig("huey-list", "list");
     rig.goes_up_and_down("1.5", Rig::stop_workers_at_work);
 }
@@ -134,6 +136,7 @@ fn huey_goes_from_zero_to_many_and_back_and_finishes_what_runs_where_it_is_stopp
 #[test]
 #[ignore = "a minute and more for each kind: `./test --cluster` runs it"]
 fn huey_with_priorities_or_kept_tasks_does_so_too() {
+    let _turn = turn::beside_others();
     for kind in ["sorted-set", "kept"] {
         rig(&format!("huey-{kind}"), kind).goes_up_and_down("0.5", |_| {});
     }

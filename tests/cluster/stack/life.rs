@@ -3,10 +3,12 @@
 //! It must not put load on it.
 
 use crate::rig::Rig;
+use crate::turn;
 use serde_json::Value;
 
 #[test]
 fn from_nothing_to_ready_and_back_to_nothing() {
+    let _turn = turn::beside_others();
     let rig = Rig::new("life");
     let planned = rig
         .command("plan", &["--exit-code", "-o", "json"])

@@ -4,11 +4,13 @@
 
 use crate::faults::{self, Fault};
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_shadow::{Controller, Report};
 use serde_json::Value;
 
 #[test]
 fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
+    let _turn = turn::alone();
     let rig = Rig::new("load");
     rig.up(&[]).check(0);
     let (result, decisions) = rig.recorded(|| {
@@ -54,6 +56,7 @@ fn five_hundred_a_second_take_the_workers_from_zero_and_back_and_the_api_up() {
 #[test]
 #[ignore = "needs a cluster of `lab up NAME --real-intervals`, and ten minutes"]
 fn with_real_intervals_the_workers_come_and_go_as_computed() {
+    let _turn = turn::alone();
     let rig = Rig::new("real").unhurried();
     rig.up(&[]).check(0);
     let load = ["load", "--rps", "200", "--duration", "120s", "--seed", "1"];

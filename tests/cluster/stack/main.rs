@@ -22,3 +22,4 @@ mod monitoring;
 mod refusals;
 mod rig;
 mod secrets;
+mod turn;

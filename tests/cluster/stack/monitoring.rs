@@ -5,6 +5,7 @@
 
 use crate::cluster::Cluster;
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_render::monitoring::dashboards;
 use kedactl_testkit::{Telegram, TelegramMessage, until};
 use serde_json::Value;
@@ -191,6 +192,7 @@ fn told(telegram: &Telegram, alert: &str, sign: char) -> TelegramMessage {
 
 #[test]
 fn a_fault_is_one_message_until_it_ends_and_dashboards_have_something_to_show() {
+    let _turn = turn::beside_others();
     let cluster = Cluster::of_this_run();
     let telegram = Telegram::start_at(BOT, cluster.this_machine());
     let rig = watched("watched", &telegram);

@@ -5,6 +5,7 @@
 use super::run::{Cut, started};
 use super::{Trial, left, state, twice};
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_plan::Kind;
 use kedactl_testkit::until;
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 #[test]
 fn of_two_at_once_one_works_and_a_killed_down_leaves_nothing_that_the_next_does_not_take() {
+    let _turn = turn::beside_others();
     let trial = Trial::new("twice");
     twice::ups(&trial);
     killed_at_every_step(&trial.rig);

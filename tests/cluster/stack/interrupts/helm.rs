@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How often the moment is looked for.
 const TRIES: usize = 5;
+/// Shorter than the time from helm's first record to its last: it applies the chart's objects in between.
+const SLICE: Duration = Duration::from_millis(10);
 
 /// Kills `up` while helm upgrades, and leaves helm alone: the next run tells it to end, waits for that, and goes on.
 pub(super) fn goes_on_alone(trial: &Trial, round: usize) {
@@ -57,8 +59,11 @@ pub(super) fn dies_too(trial: &Trial, round: usize) {
         let mut helm = None;
         run.until(|_| {
             helm = helm.or_else(|| upgrading(trial));
-            helm.is_some() && status(trial, &runtime).starts_with("pending-")
+            helm.is_some()
         });
+        if let Some(helm) = helm {
+            halt_in_the_middle(helm, trial, &runtime);
+        }
         run.kill();
         if let Some(helm) = helm {
             helm.signal(Signal::KILL).unwrap();
@@ -72,6 +77,16 @@ pub(super) fn dies_too(trial: &Trial, round: usize) {
         }
     }
     panic!("no helm of {TRIES} was killed in the middle");
+}
+
+/// Lets helm work in slices, until it has said that it upgrades or has ended.
+fn halt_in_the_middle(helm: ProcId, trial: &Trial, runtime: &tokio::runtime::Runtime) {
+    helm.signal(Signal::STOP).unwrap();
+    while helm.alive() && !status(trial, runtime).starts_with("pending-") {
+        helm.signal(Signal::CONT).unwrap();
+        runtime.block_on(tokio::time::sleep(SLICE));
+        helm.signal(Signal::STOP).unwrap();
+    }
 }
 
 /// The helm that upgrades the release now.

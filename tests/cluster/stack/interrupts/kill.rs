@@ -4,10 +4,12 @@
 
 use super::run::started;
 use super::{Trial, helm};
+use crate::turn;
 use std::collections::BTreeSet;
 
 #[test]
 fn killed_at_every_node_the_next_run_goes_on() {
+    let _turn = turn::beside_others();
     let trial = Trial::new("killed");
     trial.vary(0);
     // From nothing: every run is killed at a later node, so that what it does there is done for the first time.

@@ -4,13 +4,16 @@
 
 use super::run::Cut;
 use super::{Trial, left};
+use crate::turn;
 use rustix::process::Signal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-const MOMENTS: usize = 20;
+/// So many where the whole suite is asked for, and so many in every run.
+const ALL: usize = 20;
+const FEW: usize = 8;
 /// So many from nothing and what the one before left of it, then changes, then a run to its end.
-const BLOCK: usize = 10;
+const BLOCK: usize = 8;
 /// How many of them may take as long as one from nothing.
 const FROM_NOTHING: usize = 3;
 /// How long a run may take to end once it was told to: a helm at work has a moment to write down that it was stopped.
@@ -20,13 +23,25 @@ const CHILD_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]
 fn told_to_end_at_random_moments_it_ends_at_once_and_the_next_run_goes_on() {
+    let _turn = turn::beside_others();
+    told_at(FEW);
+}
+
+#[test]
+#[ignore = "minutes: `./test --cluster` runs it"]
+fn many_random_moments_to_be_told_to_end() {
+    let _turn = turn::beside_others();
+    told_at(ALL);
+}
+
+fn told_at(moments: usize) {
     let trial = Trial::new("told");
     let mut random = Random::seeded();
     let whole = measured(&trial, 0);
     let change = measured(&trial, 1);
     println!("from nothing {whole:?}, a change {change:?}");
     let (mut slowest, mut cut) = (Duration::ZERO, 0);
-    for moment in 0..MOMENTS {
+    for moment in 0..moments {
         if moment % BLOCK == 0 {
             trial.rig.run(&["down", "--purge"]).check(0);
         }
@@ -36,12 +51,12 @@ fn told_to_end_at_random_moments_it_ends_at_once_and_the_next_run_goes_on() {
         let (told, took) = tell(&trial, length.mul_f64(random.fraction()), moment);
         cut += usize::from(told);
         slowest = slowest.max(took);
-        if moment % BLOCK == BLOCK - 1 {
+        if moment % BLOCK == BLOCK - 1 || moment == moments - 1 {
             trial.converges(moment);
         }
     }
-    println!("{cut} of {MOMENTS} were cut off, the slowest ended after {slowest:?}");
-    assert!(cut * 2 > MOMENTS, "the moments were too late: {cut}");
+    println!("{cut} of {moments} were cut off, the slowest ended after {slowest:?}");
+    assert!(cut * 2 > moments, "the moments were too late: {cut}");
 }
 
 /// How long `up` takes by itself.

@@ -4,6 +4,7 @@
 
 use super::{containers, of_its_own};
 use crate::rig::Rig;
+use crate::turn;
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ fn read(rig: &Rig, name: &str) -> String {
 
 #[test]
 fn a_cold_run_that_fails_leaves_every_artifact_and_no_cluster() {
+    let _turn = turn::beside_others();
     let rig = of_its_own("ci");
     // The command sees the cluster, breaks the API, and fails.
     let command = "kubectl -n \"$1\" set image deployment/api api=localhost/none:1 && kubectl -n \"$1\" delete pod -l app.kubernetes.io/component=api --wait=false; \

@@ -9,6 +9,7 @@ mod two_nodes;
 
 use crate::cluster::variable;
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_exec::{Run, find};
 use kedactl_testkit::until;
 use serde_json::Value;
@@ -76,6 +77,7 @@ fn docker(args: &[&str]) -> String {
 
 #[test]
 fn a_cluster_is_made_with_everything_in_it_and_goes_with_the_stack() {
+    let _turn = turn::beside_others();
     let rig = of_its_own("kind");
     let name = rig.name.clone();
     rig.command("plan", &["--exit-code"]).check(2);
@@ -227,6 +229,7 @@ fn killed_while_it_is_made(rig: &Rig) {
 
 #[test]
 fn a_cluster_that_somebody_else_made_is_adopted_by_its_identity_and_stays() {
+    let _turn = turn::beside_others();
     let mut rig = Rig::new("adopted");
     let cluster = variable("KEDACTL_TEST_CLUSTER");
     rig.on_a_kind_cluster(&format!(

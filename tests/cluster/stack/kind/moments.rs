@@ -6,6 +6,7 @@ use super::{containers, of_its_own};
 use crate::interrupts::run::Cut;
 use crate::interrupts::signal::Random;
 use crate::rig::Rig;
+use crate::turn;
 use rustix::process::Signal;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,12 +21,14 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_few_random_moments_on_the_way_from_nothing() {
+    let _turn = turn::beside_others();
     cut_at_random(FEW);
 }
 
 #[test]
 #[ignore = "minutes for each moment: `./test --cluster` runs it"]
 fn many_random_moments_on_the_way_from_nothing() {
+    let _turn = turn::beside_others();
     cut_at_random(ALL);
 }
 

@@ -5,6 +5,7 @@
 use super::{docker, of_its_own, with};
 use crate::cluster::Cluster;
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_testkit::until;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -119,6 +120,7 @@ fn images_on(node: &str) -> String {
 #[test]
 #[ignore = "minutes, as Kubernetes takes them to miss a node: `./test --cluster` runs it"]
 fn images_are_on_both_nodes_pods_on_both_and_a_lost_node_loses_no_task() {
+    let _turn = turn::alone();
     let mut rig = of_its_own("two");
     with(&rig, NODES);
     let (first, second) = (

@@ -8,6 +8,7 @@ mod pods;
 mod way;
 
 use crate::rig::Rig;
+use crate::turn;
 use kedactl_exec::Run;
 use kedactl_tests::Outcome;
 use std::path::Path;
@@ -45,6 +46,7 @@ fn recovered(rig: &Rig, more: &[&str]) {
 
 #[test]
 fn what_is_in_the_way_is_named_with_its_cure_and_the_next_up_recovers() {
+    let _turn = turn::alone();
     let rig = Rig::new("refused");
     way::another_cluster(&rig);
     way::no_way_there(&rig);

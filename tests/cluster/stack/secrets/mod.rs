@@ -6,6 +6,7 @@ mod canary;
 mod recorder;
 
 use crate::rig::Rig;
+use crate::turn;
 use base64::Engine as _;
 use canary::{Canary, Evidence};
 use kedactl_exec::Run;
@@ -53,6 +54,7 @@ const PERMITTED: [(&str, &str, &str); 5] = [
 
 #[test]
 fn no_secret_is_where_it_does_not_belong() {
+    let _turn = turn::beside_others();
     let mut trial = Trial::new();
     trial.up("first up", &[]);
     let passwords = passwords(&trial.rig);
