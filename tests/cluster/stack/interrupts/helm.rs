@@ -84,7 +84,7 @@ fn halt_in_the_middle(helm: ProcId, trial: &Trial, runtime: &tokio::runtime::Run
     helm.signal(Signal::STOP).unwrap();
     while helm.alive() && !status(trial, runtime).starts_with("pending-") {
         helm.signal(Signal::CONT).unwrap();
-        runtime.block_on(tokio::time::sleep(SLICE));
+        runtime.block_on(async { tokio::time::sleep(SLICE).await });
         helm.signal(Signal::STOP).unwrap();
     }
 }
