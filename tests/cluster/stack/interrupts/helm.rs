@@ -84,9 +84,13 @@ fn halt_in_the_middle(helm: ProcId, trial: &Trial, runtime: &tokio::runtime::Run
     helm.signal(Signal::STOP).unwrap();
     while helm.alive() && !status(trial, runtime).starts_with("pending-") {
         helm.signal(Signal::CONT).unwrap();
-        runtime.block_on(async { tokio::time::sleep(SLICE).await });
+        runtime.block_on(slice());
         helm.signal(Signal::STOP).unwrap();
     }
+}
+
+async fn slice() {
+    tokio::time::sleep(SLICE).await;
 }
 
 /// The helm that upgrades the release now.
