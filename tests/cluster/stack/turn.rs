@@ -11,7 +11,7 @@ pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
     CLUSTER.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// For a test that breaks what all stacks need, or that judges how soon something happens.
+/// For a test that breaks what all stacks need, or that needs the machine for itself.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
     CLUSTER.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -57,6 +57,7 @@ struct Shadow<'a> {
 struct Past {
     /// The time under which it is remembered.
     at: Timestamp,
+    /// When it may have been instead.
     earliest: Timestamp,
 }
 
@@ -143,11 +144,11 @@ impl Shadow<'_> {
             // It was not then: nothing that was measurable then is what the status shows.
             return;
         }
-        let verdict = self.judge(sync, &observed, &found, &tried);
+        let (verdict, at_the_edge) = self.judge(sync, &observed, &found, &tried);
         let mut predicted: Vec<i32> = tried.iter().map(|it| it.decision.desired).collect();
         predicted.sort_unstable();
         predicted.dedup();
-        self.remember(sync, &observed, &found, tried, &verdict);
+        self.remember(sync, &observed, at_the_edge.unwrap_or(tried));
         let kept = sync.ended.plus_secs(-self.memory()).plus_micros(-LAG);
         self.past.retain(|it| it.at >= kept);
         self.past.push(Past {
@@ -173,16 +174,17 @@ impl Shadow<'_> {
         try_all(&self.machines, inputs, sync.ended, sync.ended, observed)
     }
 
+    /// The verdict, and where it is [`Cause::Edge`], what agrees there.
     fn judge(
         &self,
         sync: &Sync,
         observed: &Observed,
         found: &Candidates,
         tried: &[Tried],
-    ) -> Verdict {
+    ) -> (Verdict, Option<Vec<Tried>>) {
         let agreeing = tried.iter().filter(|it| it.agrees).count();
         if agreeing > 0 && agreeing == tried.len() && !found.blind {
-            return Verdict::Equal;
+            return (Verdict::Equal, None);
         }
         let cause = if found.blind {
             Cause::NoReading
@@ -192,22 +194,23 @@ impl Shadow<'_> {
             Cause::Rounding
         };
         if agreeing > 0 {
-            return Verdict::Within(cause);
+            return (Verdict::Within(cause), None);
         }
         if observed.outcome == Outcome::NotWritten && !tried.is_empty() {
-            return Verdict::Within(Cause::NotWritten);
+            return (Verdict::Within(Cause::NotWritten), None);
         }
-        if self.edge(sync, observed, found).is_some() {
-            return Verdict::Within(Cause::Edge);
-        }
-        if sync.at < self.certain {
-            return Verdict::Within(Cause::Before);
+        if let Some(agreeing) = self.edge(sync, observed, found) {
+            return (Verdict::Within(Cause::Edge), Some(agreeing));
         }
         let kinds = ["HorizontalPodAutoscaler", "Deployment", "Pod"];
-        if self.world.interrupted(&kinds, sync.looked.0, sync.looked.1) {
-            return Verdict::Within(Cause::Interrupted);
-        }
-        Verdict::Different(difference(observed, tried))
+        let verdict = if sync.at < self.certain {
+            Verdict::Within(Cause::Before)
+        } else if self.world.interrupted(&kinds, sync.looked.0, sync.looked.1) {
+            Verdict::Within(Cause::Interrupted)
+        } else {
+            Verdict::Different(difference(observed, tried))
+        };
+        (verdict, None)
     }
 
     /// The machines that agree when the sync was a little earlier or later than its outcome was seen, or those before it
@@ -216,18 +219,23 @@ impl Shadow<'_> {
         // What left no trace may have been half a period earlier or later; what was seen was not later, but for the clock.
         let period = self.world.options.sync_period * 1_000_000;
         let most = LAG + if sync.seen { 0 } else { period / 2 };
-        let earlier = [100_000, 300_000, 700_000, most];
-        let shifts = earlier.into_iter().flat_map(|it| [-it, it]);
-        let shifts = shifts.filter(|it| *it <= 100_000 || !sync.seen);
-        let aged = self.aged();
-        let as_they_are = shifts.map(|shift| (shift, &self.machines));
-        let older = [(0, &aged), (100_000, &aged)];
-        as_they_are.chain(older).find_map(|(shift, machines)| {
+        let shifts = [100_000, 300_000, 700_000, most];
+        let shifts = shifts.into_iter().flat_map(|it| [-it, it]);
+        let mut shifts = shifts.filter(|it| *it <= 100_000 || !sync.seen);
+        let agreeing = |machines: &[Hpa], shift: i64| {
             let now = sync.ended.plus_micros(shift);
             let mut tried = try_all(machines, &found.inputs, now, sync.ended, observed);
             tried.retain(|it| it.agrees);
             (!tried.is_empty()).then_some(tried)
-        })
+        };
+        shifts
+            .find_map(|shift| agreeing(&self.machines, shift))
+            .or_else(|| {
+                let aged = self.aged();
+                [0, 100_000]
+                    .into_iter()
+                    .find_map(|shift| agreeing(&aged, shift))
+            })
     }
 
     /// The machines as they are when the oldest of what they remember happened as early as it may have.
@@ -245,18 +253,7 @@ impl Shadow<'_> {
     }
 
     /// Keeps the machines that are consistent with what was seen.
-    fn remember(
-        &mut self,
-        sync: &Sync,
-        observed: &Observed,
-        found: &Candidates,
-        tried: Vec<Tried>,
-        verdict: &Verdict,
-    ) {
-        let tried = match verdict {
-            Verdict::Within(Cause::Edge) => self.edge(sync, observed, found).unwrap_or(tried),
-            _ => tried,
-        };
+    fn remember(&mut self, sync: &Sync, observed: &Observed, tried: Vec<Tried>) {
         let some = tried.iter().any(|it| it.agrees);
         let mut kept: Vec<Hpa> = Vec::new();
         for it in tried.into_iter().filter(|it| it.agrees || !some) {
