@@ -95,6 +95,7 @@ fn every_environment_breaks_no_rule() {
                 "queue={kind: list, listName: huey.redis.mail}",
                 "worker.image=shop/huey:3.5",
                 "worker.command=[sh, -ec, 'migrate; exec huey_consumer app.huey -g TERM -t 50']",
+                "worker.shareProcessNamespace=true",
             ],
         ),
         (
@@ -109,7 +110,7 @@ fn every_environment_breaks_no_rule() {
             "kind",
             &[
                 "queue={kind: list, listName: celery}",
-                "worker.command=[celery, -A, shop, worker, --time-limit=50]",
+                "worker.command=[tini, --, celery, -A, shop, worker, --time-limit=50]",
             ],
         ),
         ("cloud", &["ingress=null", "api.serviceType=NodePort"]),

@@ -78,6 +78,10 @@ pub struct Worker {
     /// for the end: the stop signal follows as soon as it returns
     #[serde(default)]
     pub pre_stop_command: Vec<Text>,
+    /// The container's program is not process 1, which drops signals that it has no handler for yet: for programs whose
+    /// start takes a while, as interpreters' does
+    #[serde(default)]
+    pub share_process_namespace: bool,
     /// Port of metrics and probes
     #[schemars(range(min = 1024))]
     pub metrics_port: u16,

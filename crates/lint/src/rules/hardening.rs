@@ -67,7 +67,8 @@ fn pod(pod: &Pod<'_>, out: &mut Findings<'_>) {
         out.add(SERVICE_LINKS, pod.at, &links, "it is not switched off");
     }
     let shared = pod.spec.key("shareProcessNamespace");
-    if shared.flag() == Some(true) {
+    // The only container has nobody to look at but the pod's own first process.
+    if shared.flag() == Some(true) && pod.containers().len() > 1 {
         out.add(SHARED_PROCESSES, pod.at, &shared, "it is true");
     }
     if pod.owner.namespace() == "default" {

@@ -53,11 +53,29 @@ rules! {
         why "So long a rollout waits, and so long a node cannot be drained; cloud providers give up before and kill the pod.",
         cure "run such tasks by a ScaledJob: one Job a task, which scaling in does not touch",
         peers "";
+    DEAF_AT_START "KL0837" Warning "a worker that is stopped while it starts does not hear of it",
+        why "Its program is process 1, for which the kernel drops every signal that has no handler yet, and an interpreter takes seconds to get there. Stopped in that time, as after each short burst, the worker goes on taking tasks and is killed with them at the end of the grace period.",
+        cure "set `shareProcessNamespace: true` (in kedactl's values `worker.shareProcessNamespace`), or start the worker by an init such as tini",
+        peers "";
+    WRONG_PROCESS "KL0838" Error "a preStop hook signals process 1, which is not the worker",
+        why "With `shareProcessNamespace` process 1 is the pod's own, which the hook may not signal: the worker hears nothing of it and gets Kubernetes' signal alone.",
+        cure "remove the hook and let the stop signal be the graceful one, let it find the worker by its name (`pkill -INT -o -f NAME`, then wait), or remove `shareProcessNamespace`",
+        peers "";
 }
 
 /// Kubernetes' default.
 const DEFAULT_GRACE: i64 = 30;
 const HOUR: i64 = 3600;
+/// Programs that are made to be process 1: they hear every signal from the beginning, and pass it on.
+const INITS: &[&str] = &[
+    "catatonit",
+    "docker-init",
+    "dumb-init",
+    "init",
+    "s6-svscan",
+    "tini",
+    "tini-static",
+];
 /// KEDA's default.
 const DEFAULT_COOLDOWN: i64 = 300;
 
@@ -132,7 +150,24 @@ fn stop(pod: &Pod<'_>, container: &Container<'_>, out: &mut Findings<'_>) {
     let lifecycle = container.spec.key("lifecycle");
     let signal = signal_name(lifecycle.key("stopSignal").text().unwrap_or("SIGTERM"));
     let hook = lifecycle.dig("preStop.exec.command");
-    let sent = sent(&hook).filter(|sent| framework.finishes_at(sent, container));
+    let shared = pod.spec.key("shareProcessNamespace").flag() == Some(true);
+    let astray = shared && signals_the_first(&hook);
+    if astray {
+        let message = format!(
+            "the hook of container `{name}` does not reach {}",
+            framework.name
+        );
+        out.add(WRONG_PROCESS, pod.at, &hook, message);
+    }
+    if let Some(program) = container
+        .argv()
+        .first()
+        .filter(|it| !shared && !is_init(it))
+    {
+        let message = format!("container `{name}` runs {} as process 1", framework.name);
+        out.add(DEAF_AT_START, pod.at, program, message);
+    }
+    let sent = sent(&hook).filter(|sent| !astray && framework.finishes_at(sent, container));
     match sent {
         Some(_) if waits(&hook) => {}
         Some(sent) if framework.impatient || !framework.finishes_at(&signal, container) => {
@@ -200,6 +235,20 @@ fn unpassed<'a>(container: &Container<'a>) -> Option<At<'a>> {
     let mut commands = text.split([';', '&', '|', '(', ')', '{', '\n']);
     let passes = |command: &str| matches!(command.split_whitespace().next(), Some("exec" | "trap"));
     (!commands.any(passes)).then_some(script)
+}
+
+fn is_init(program: &At<'_>) -> bool {
+    let program = program.shown();
+    INITS.contains(&program.rsplit('/').next().unwrap_or_default())
+}
+
+/// Whether a hook has a `kill` for process 1.
+fn signals_the_first(hook: &At<'_>) -> bool {
+    let words = script(hook);
+    let kill = words
+        .iter()
+        .position(|word| word.rsplit('/').next() == Some("kill"));
+    kill.is_some_and(|at| words[at..].iter().any(|word| word == "1"))
 }
 
 /// The signal that a hook sends with `kill`; TERM where it names none.
