@@ -11,6 +11,9 @@ use std::path::Path;
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_mins(4);
+/// Pods of the example have a minute.
+const STOPS_WITHIN: Duration = Duration::from_secs(45);
+const WORKERS: &str = "app.kubernetes.io/name=worker";
 
 /// The example's values with paths that hold anywhere, this cluster's images, and intervals for tasks of half a second.
 fn values(kind: &str) -> String {
@@ -33,6 +36,7 @@ fn values(kind: &str) -> String {
         .replace("HUEY_QUEUE: list", &format!("HUEY_QUEUE: {kind}"))
         .replace("listName: huey.redis.shop", &format!("listName: {list}"))
         .replace(": 120\n", ": 15\n")
+        .replace("  autoscaling:\n", "  autoscaling:\n    maxReplicas: 3\n")
 }
 
 /// A stack of it whose packages come from a folder: the network of a test cluster reaches no index.
@@ -47,32 +51,52 @@ fn rig(purpose: &str, kind: &str) -> Rig {
 impl Rig {
     /// The producer as a Job with everything that a worker's pod has; answers what it printed.
     fn produce(&self, name: &str, args: &[&str]) -> String {
-        let deployment = self.kubectl(&["get", "deployment", "worker", "-o", "json"]);
-        let deployment: Value = serde_json::from_str(&deployment).unwrap();
-        let mut template = deployment["spec"]["template"].clone();
-        let command: Vec<&str> = ["python3", "/app/produce.py"]
-            .iter()
-            .chain(args)
-            .copied()
-            .collect();
+        let command = [&["python3", "/app/produce.py"], args].concat();
+        let mut template = self.like_a_worker(&command);
         template["spec"]["restartPolicy"] = json!("Never");
-        template["spec"]["containers"][0]["command"] = json!(command);
-        let job = json!({
+        self.apply(&json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": {"name": name, "namespace": self.namespace()},
             "spec": {"backoffLimit": 0, "template": template},
-        });
-        let file = self
-            .context
-            .write("job.json", &job.to_string())
-            .display()
-            .to_string();
-        self.kubectl(&["apply", "-f", &file]);
+        }));
         let job = format!("job/{name}");
         self.kubectl(&["wait", "--for=condition=complete", "--timeout=90s", &job]);
         let said = self.kubectl(&["logs", &job]);
         self.kubectl(&["delete", &job, "--wait"]);
         said.trim().to_owned()
+    }
+
+    /// A pod that has no handler for any signal, as every worker in the first seconds of its start, ends when it is told to.
+    fn ends_before_it_has_handlers(&self) {
+        let mut pod = self.like_a_worker(&["python3", "-c", "import time; time.sleep(600)"]);
+        pod["apiVersion"] = json!("v1");
+        pod["kind"] = json!("Pod");
+        // Without the labels that make it one of the workers.
+        pod["metadata"] = json!({"name": "starting", "namespace": self.namespace()});
+        self.apply(&pod);
+        let ready = [
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=90s",
+            "pod/starting",
+        ];
+        self.kubectl(&ready);
+        let within = format!("--timeout={}s", STOPS_WITHIN.as_secs());
+        self.kubectl(&["delete", "pod", "starting", "--wait", &within]);
+    }
+
+    /// The template of the worker's pods with another command.
+    fn like_a_worker(&self, command: &[&str]) -> Value {
+        let deployment = self.kubectl(&["get", "deployment", "worker", "-o", "json"]);
+        let deployment: Value = serde_json::from_str(&deployment).unwrap();
+        let mut template = deployment["spec"]["template"].clone();
+        template["spec"]["containers"][0]["command"] = json!(command);
+        template
+    }
+
+    fn apply(&self, object: &Value) {
+        let file = self.context.write("object.json", &object.to_string());
+        self.kubectl(&["apply", "-f", &file.display().to_string()]);
     }
 
     fn huey_workers(&self) -> u64 {
@@ -88,33 +112,33 @@ impl Rig {
 }
 
 impl Rig {
-    /// From zero to several workers; then something happens to them; then to zero. Each task ran once.
+    /// From zero to several workers, to which something happens as soon as one of them works; then to zero. Each task ran once.
     fn goes_up_and_down(&self, seconds: &str, meanwhile: impl FnOnce(&Self)) {
         self.up(&[]).check(0);
-        until("no worker while nothing is queued", WITHIN, || {
-            self.huey_workers() == 0
-        });
+        self.no_worker();
         assert_eq!(self.produce("produce", &["120", seconds]), "120");
-        let mut most = 0;
-        until("several workers", WITHIN, || {
-            most = most.max(self.huey_workers());
-            most >= 2
-        });
         meanwhile(self);
-        until("no worker again", WITHIN, || {
-            most = most.max(self.huey_workers());
-            self.huey_workers() == 0
-        });
+        until("several workers", WITHIN, || self.huey_workers() >= 2);
+        self.no_worker();
         let counted = self.produce("count", &["--count"]);
         assert_eq!(counted, "done 120 more-than-once 0 queued 0");
-        println!("{}: up to {most} workers, {counted}", self.name);
+        println!("{}: {counted}", self.name);
+    }
+
+    /// Waits until nothing is wanted, and from then on less than the pods' grace period until none is there: however early in
+    /// its start a worker was stopped, it heard of it.
+    fn no_worker(&self) {
+        until("no worker is wanted", WITHIN, || self.huey_workers() == 0);
+        until("no worker is left", STOPS_WITHIN, || {
+            self.kubectl(&["get", "pods", "-l", WORKERS, "-o", "name"])
+                .is_empty()
+        });
     }
 
     /// Stops every worker with tasks in it, as each scale-in does.
     fn stop_workers_at_work(&self) {
-        let selector = "app.kubernetes.io/name=worker";
         until("a worker runs tasks", WITHIN, || {
-            let pods = self.kubectl(&["get", "pods", "-l", selector, "-o", "name"]);
+            let pods = self.kubectl(&["get", "pods", "-l", WORKERS, "-o", "name"]);
             let runs = |pod: &str| {
                 let logs = ["-n", self.namespace(), "logs", pod];
                 let logs = self.cluster.try_kubectl(&logs);
@@ -122,7 +146,7 @@ impl Rig {
             };
             pods.lines().any(runs)
         });
-        self.kubectl(&["delete", "pods", "-l", selector, "--wait=false"]);
+        self.kubectl(&["delete", "pods", "-l", WORKERS, "--wait=false"]);
     }
 }
 
@@ -130,7 +154,8 @@ impl Rig {
 fn huey_goes_from_zero_to_many_and_back_and_finishes_what_runs_where_it_is_stopped() {
     let _turn = turn::beside_others();
     let rig = rig("huey-list", "list");
-    rig.goes_up_and_down("1.5", Rig::stop_workers_at_work);
+    rig.goes_up_and_down("3", Rig::stop_workers_at_work);
+    rig.ends_before_it_has_handlers();
 }
 
 #[test]
@@ -138,6 +163,6 @@ fn huey_goes_from_zero_to_many_and_back_and_finishes_what_runs_where_it_is_stopp
 fn huey_with_priorities_or_kept_tasks_does_so_too() {
     let _turn = turn::beside_others();
     for kind in ["sorted-set", "kept"] {
-        rig(&format!("huey-{kind}"), kind).goes_up_and_down("0.5", |_| {});
+        rig(&format!("huey-{kind}"), kind).goes_up_and_down("2", |_| {});
     }
 }

@@ -200,8 +200,37 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// What a reader of a failed test wants to know of the stack, before it is taken away.
+    fn show(&self) {
+        for asked in [
+            &["get", "pods,jobs,scaledobjects,horizontalpodautoscalers"][..],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+            &[
+                "logs",
+                "-l",
+                "app.kubernetes.io/name=worker",
+                "--tail=20",
+                "--prefix",
+            ],
+        ] {
+            let args = [&["-n", self.namespace()], asked].concat();
+            let said = self.cluster.try_kubectl(&args);
+            println!(
+                "# {}: kubectl {}\n{}",
+                self.name,
+                asked.join(" "),
+                said.unwrap_or_else(|error| error.to_string())
+            );
+        }
+    }
+}
+
 impl Drop for Rig {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show();
+        }
         let ended = self.run(&["down", "--purge", "--release-finalizers"]);
         // A second panic would hide the first.
         assert!(
