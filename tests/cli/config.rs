@@ -19,7 +19,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
         error[KD0102]: the configuration is not valid:
           ./kedactl.yaml:3:3: worker: unknown key `concurency`, did you mean `concurrency`?
           ./kedactl.yaml:5:18: worker.autoscaling.maxReplicas: expected a whole number from 1 to 10000, found the text `many`
-        hint: keys in `worker`: autoscaling, command, concurrency, egress, env, extraArgs, image, imagePullPolicy, maxUnavailable, metricsPort, podAnnotations, podLabels, preStopCommand, probes, resources, spread, terminationGracePeriodSeconds
+        hint: keys in `worker`: autoscaling, command, concurrency, egress, env, extraArgs, image, imagePullPolicy, maxUnavailable, metricsPort, podAnnotations, podLabels, preStopCommand, probes, resources, shareProcessNamespace, spread, terminationGracePeriodSeconds
     "#);
 }
 

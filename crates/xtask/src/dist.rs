@@ -61,11 +61,10 @@ fn build(target: Option<&str>, profile: &str) -> anyhow::Result<PathBuf> {
     if crate::run::status(Path::new("cargo"), &args)? != 0 {
         bail!("the build failed");
     }
-    let folder = if profile == "dev" { "debug" } else { profile };
     let all = crate::run::target()?;
     Ok(target
         .map_or_else(|| all.clone(), |target| all.join(target))
-        .join(folder))
+        .join(crate::run::folder(profile)))
 }
 
 fn host() -> anyhow::Result<String> {

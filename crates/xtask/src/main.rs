@@ -65,6 +65,6 @@ fn main() -> anyhow::Result<ExitCode> {
             out,
         } => dist::run(target.as_deref(), &profile, &out),
         Task::Ratchet { accept } => ratchet::run(accept),
-        Task::Faults { args } => run::program("kedactl-faults", "release", &args),
+        Task::Faults { args } => run::program("kedactl-faults", "dev", &args),
     }
 }

@@ -1,4 +1,4 @@
-//! Builds the release programs and runs one of them in the foreground.
+//! Builds the programs and runs one of them in the foreground.
 //!
 //! It must not interpret the program's output: its exit code is the task's.
 
@@ -26,9 +26,14 @@ pub(crate) fn program(name: &str, profile: &str, args: &[String]) -> anyhow::Res
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     Ok(ExitCode::from(status(
-        &target()?.join(profile).join(name),
+        &target()?.join(folder(profile)).join(name),
         &args,
     )?))
+}
+
+/// Where in the target folder a profile's programs are.
+pub(crate) fn folder(profile: &str) -> &str {
+    if profile == "dev" { "debug" } else { profile }
 }
 
 /// Runs a program in this repository and returns what it printed.
