@@ -113,6 +113,14 @@ fn every_environment_breaks_no_rule() {
                 "worker.command=[tini, --, celery, -A, shop, worker, --time-limit=50]",
             ],
         ),
+        (
+            "kind",
+            &[
+                "queue={kind: list, listName: celery}",
+                "worker.image=shop/celery:5.7",
+                "worker.extraArgs=[celery, -A, shop, worker, --time-limit=50]",
+            ],
+        ),
         ("cloud", &["ingress=null", "api.serviceType=NodePort"]),
     ] {
         let objects = parse(env, &support::rendered(env, sets)).unwrap();

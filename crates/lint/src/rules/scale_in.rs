@@ -159,11 +159,9 @@ fn stop(pod: &Pod<'_>, container: &Container<'_>, out: &mut Findings<'_>) {
         );
         out.add(WRONG_PROCESS, pod.at, &hook, message);
     }
-    if let Some(program) = container
-        .argv()
-        .first()
-        .filter(|it| !shared && !is_init(it))
-    {
+    // Without a command the image's entry point decides, which may be an init.
+    let command = container.spec.key("command").items();
+    if let Some(program) = command.first().filter(|it| !shared && !is_init(it)) {
         let message = format!("container `{name}` runs {} as process 1", framework.name);
         out.add(DEAF_AT_START, pod.at, program, message);
     }
