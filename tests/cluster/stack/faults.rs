@@ -6,6 +6,7 @@ use crate::cluster::variable;
 use crate::rig::Rig;
 use kedactl_exec::Run;
 use kedactl_testkit::until;
+use serde_json::Value;
 use std::time::Duration;
 
 pub(crate) struct Fault {
@@ -16,10 +17,7 @@ pub(crate) struct Fault {
 pub(crate) const ALL: &[Fault] = &[
     Fault {
         name: "worker pod deleted",
-        happens: |rig| {
-            let pod = one_pod(rig, "worker");
-            rig.kubectl(&["delete", "pod", &pod, "--wait=false"]);
-        },
+        happens: delete_a_worker,
     },
     Fault {
         name: "worker killed",
@@ -82,17 +80,24 @@ fn until_it_answers(rig: &Rig) {
     });
 }
 
-fn one_pod(rig: &Rig, component: &str) -> String {
-    let label = format!("app.kubernetes.io/component={component}");
-    let names = rig.kubectl(&[
-        "get",
-        "pods",
-        "-l",
-        &label,
-        "-o",
-        "jsonpath={.items[*].metadata.name}",
-    ]);
-    names.split_whitespace().next().expect("a pod").to_owned()
+/// Deletes a worker's pod that nobody stops yet; one that is scaled in meanwhile is not it.
+fn delete_a_worker(rig: &Rig) {
+    let workers = "app.kubernetes.io/component=worker";
+    until("a worker's pod to delete", Duration::from_mins(1), || {
+        let pods = rig.kubectl(&["get", "pods", "-l", workers, "-o", "json"]);
+        let pods: Value = serde_json::from_str(&pods).unwrap();
+        let pods = pods["items"].as_array().unwrap().iter();
+        let stays = |pod: &&Value| {
+            pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
+        };
+        let name = pods
+            .filter(stays)
+            .find_map(|pod| pod["metadata"]["name"].as_str());
+        name.is_some_and(|name| {
+            let delete = ["-n", rig.namespace(), "delete", "pod", name, "--wait=false"];
+            rig.cluster.try_kubectl(&delete).is_ok()
+        })
+    });
 }
 
 /// Runs a command on the cluster's only node.
@@ -105,11 +110,13 @@ fn on_node(command: &[&str]) -> String {
     run.run().unwrap_or_else(|error| panic!("{error}")).stdout
 }
 
-/// Kills one process of the node by its name, without a word to it.
+/// Kills one process of the node by its name, without a word to it, as soon as there is one.
 fn kill(program: &str) {
     let script = format!(
         "for dir in /proc/[0-9]*; do \
-         if [ \"$(cat $dir/comm 2>/dev/null)\" = \"{program}\" ]; then kill -9 ${{dir#/proc/}}; exit 0; fi; done; exit 1"
+         if [ \"$(cat $dir/comm 2>/dev/null)\" = \"{program}\" ] && kill -9 ${{dir#/proc/}}; then echo killed; exit 0; fi; done"
     );
-    on_node(&["sh", "-c", &script]);
+    until(program, Duration::from_mins(1), || {
+        on_node(&["sh", "-c", &script]).trim() == "killed"
+    });
 }
