@@ -121,6 +121,15 @@ fn every_environment_breaks_no_rule() {
                 "worker.extraArgs=[celery, -A, shop, worker, --time-limit=50]",
             ],
         ),
+        (
+            "kind",
+            &[
+                "queue={kind: list, listName: huey.redis.mail}",
+                "worker.image=shop/huey:2.5",
+                "worker.shareProcessNamespace=true",
+                "worker.preStopCommand=[sh, -c, 'kill -INT $(pgrep -o huey); while pgrep huey; do sleep 1; done']",
+            ],
+        ),
         ("cloud", &["ingress=null", "api.serviceType=NodePort"]),
     ] {
         let objects = parse(env, &support::rendered(env, sets)).unwrap();

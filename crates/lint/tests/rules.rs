@@ -45,6 +45,25 @@ fn each_change_breaks_its_rule_and_its_place_is_named() {
 }
 
 #[test]
+fn of_a_shell_before_the_worker_it_is_not_said_that_the_worker_is_process_1() {
+    let shells: Vec<_> = cases()
+        .into_iter()
+        .filter(|it| it.rule == "KL0830")
+        .collect();
+    assert!(!shells.is_empty());
+    for case in shells {
+        let mut objects = own();
+        case.apply(&mut objects);
+        let report = lint(&objects);
+        assert!(
+            report.findings.iter().all(|it| it.rule.id != "KL0837"),
+            "line {}",
+            case.line
+        );
+    }
+}
+
+#[test]
 fn every_rule_has_a_case_and_whole_words() {
     let cases = cases();
     let broken: BTreeSet<&str> = cases.iter().map(|case| case.rule.as_str()).collect();

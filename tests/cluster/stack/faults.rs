@@ -84,8 +84,8 @@ fn until_it_answers(rig: &Rig) {
 fn delete_a_worker(rig: &Rig) {
     let workers = "app.kubernetes.io/component=worker";
     until("a worker's pod to delete", Duration::from_mins(1), || {
-        let pods = rig.kubectl(&["get", "pods", "-l", workers, "-o", "json"]);
-        let pods: Value = serde_json::from_str(&pods).unwrap();
+        let asked = ["-n", rig.namespace(), "get", "pods", "-l", workers];
+        let pods = rig.cluster.json(&asked);
         let pods = pods["items"].as_array().unwrap().iter();
         let stays = |pod: &&Value| {
             pod["status"]["phase"] == "Running" && pod["metadata"]["deletionTimestamp"].is_null()
@@ -116,7 +116,9 @@ fn kill(program: &str) {
         "for dir in /proc/[0-9]*; do \
          if [ \"$(cat $dir/comm 2>/dev/null)\" = \"{program}\" ] && kill -9 ${{dir#/proc/}}; then echo killed; exit 0; fi; done"
     );
-    until(program, Duration::from_mins(1), || {
-        on_node(&["sh", "-c", &script]).trim() == "killed"
-    });
+    until(
+        &format!("{program} to kill"),
+        Duration::from_mins(1),
+        || on_node(&["sh", "-c", &script]).trim() == "killed",
+    );
 }

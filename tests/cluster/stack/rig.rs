@@ -198,9 +198,7 @@ impl Rig {
         let namespaces = namespaces.lines().filter(|it| it.starts_with(&ours));
         found.lines().chain(namespaces).map(str::to_owned).collect()
     }
-}
 
-impl Rig {
     /// What a reader of a failed test wants to know of the stack, before it is taken away.
     fn show(&self) {
         for asked in [

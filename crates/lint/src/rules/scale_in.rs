@@ -140,9 +140,10 @@ fn time(pod: &Pod<'_>, out: &mut Findings<'_>) {
 /// How one container is stopped: who gets the signal, what it means there, and what time there is.
 fn stop(pod: &Pod<'_>, container: &Container<'_>, out: &mut Findings<'_>) {
     let name = container.name();
-    if let Some(script) = unpassed(container) {
+    let by_a_shell = unpassed(container);
+    if let Some(script) = &by_a_shell {
         let message = format!("container `{name}` runs its command by a shell, without `exec`");
-        out.add(SHELL, pod.at, &script, message);
+        out.add(SHELL, pod.at, script, message);
     }
     let Some(framework) = Framework::of(container) else {
         return;
@@ -161,7 +162,8 @@ fn stop(pod: &Pod<'_>, container: &Container<'_>, out: &mut Findings<'_>) {
     }
     // Without a command the image's entry point decides, which may be an init.
     let command = container.spec.key("command").items();
-    if let Some(program) = command.first().filter(|it| !shared && !is_init(it)) {
+    let first = |it: &&At<'_>| !shared && by_a_shell.is_none() && !is_init(it);
+    if let Some(program) = command.first().filter(first) {
         let message = format!("container `{name}` runs {} as process 1", framework.name);
         out.add(DEAF_AT_START, pod.at, program, message);
     }
@@ -242,11 +244,14 @@ fn is_init(program: &At<'_>) -> bool {
 
 /// Whether a hook has a `kill` for process 1.
 fn signals_the_first(hook: &At<'_>) -> bool {
-    let words = script(hook);
-    let kill = words
-        .iter()
-        .position(|word| word.rsplit('/').next() == Some("kill"));
-    kill.is_some_and(|at| words[at..].iter().any(|word| word == "1"))
+    let words: Vec<String> = hook.items().iter().map(At::shown).collect();
+    let text = words.join(" ");
+    let mut commands = text.split([';', '&', '|', '(', ')', '\n']);
+    commands.any(|command| {
+        let mut words = command.split_whitespace();
+        let kills = words.any(|word| word.rsplit('/').next() == Some("kill"));
+        kills && words.any(|word| word == "1")
+    })
 }
 
 /// The signal that a hook sends with `kill`; TERM where it names none.
